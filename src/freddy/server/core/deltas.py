@@ -1,0 +1,62 @@
+"""Owns what a model says while it answers, in words of no vendor."""
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from freddy.server.core import items
+from freddy.server.core.usage import Usage
+
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+class Answering(Struct, frozen=True, tag="answering"):
+    """The exact name of the model that answers, when the vendor tells it."""
+
+    model: str
+
+
+class Text(Struct, frozen=True, tag="text"):
+    text: str
+    logprobs: tuple[items.Logprob, ...] = ()
+
+
+class Refusal(Struct, frozen=True, tag="refusal"):
+    text: str
+
+
+class Reasoning(Struct, frozen=True, tag="reasoning"):
+    """Thinking: `text` in the open, `summary` where the vendor shows only that; `part` counts them."""
+
+    text: str
+    kind: Literal["text", "summary"] = "text"
+    part: int = 0
+
+
+class Signature(Struct, frozen=True, tag="signature"):
+    """Closes the thinking with what the vendor needs to see again: encrypted content or a signature."""
+
+    encrypted: str
+
+
+class ToolCall(Struct, frozen=True, tag="tool_call"):
+    """A piece of the call with this `index`. The first piece has `name`, and `call_id` when the vendor gives one."""
+
+    index: int
+    arguments: str = ""
+    name: str | None = None
+    call_id: str | None = None
+
+
+class Annotated(Struct, frozen=True, tag="annotated"):
+    annotation: items.Annotation
+
+
+class Stop(Struct, frozen=True, tag="stop"):
+    """The last delta. `usage` is None when the vendor did not count."""
+
+    reason: FinishReason
+    usage: Usage | None = None
+
+
+Delta: TypeAlias = Answering | Text | Refusal | Reasoning | Signature | ToolCall | Annotated | Stop

@@ -1,0 +1,182 @@
+"""Owns what a run tells, in the order it happens.
+
+Every event but `TurnDone` is told to listeners and gets one sequence number; `recorded` are the ones that a run
+can be rebuilt from.
+"""
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from freddy.server.core import errors, items
+from freddy.server.core.deltas import FinishReason
+from freddy.server.core.response import Response
+from freddy.server.core.usage import Usage
+
+ReasoningKind: TypeAlias = Literal["text", "summary"]
+
+
+class Created(Struct, frozen=True, tag="created"):
+    response: Response
+
+
+class InProgress(Struct, frozen=True, tag="in_progress"):
+    response: Response
+
+
+class ItemAdded(Struct, frozen=True, tag="item_added"):
+    """An item began; `index` is its place in the output."""
+
+    index: int
+    item: items.Item
+
+
+class PartAdded(Struct, frozen=True, tag="part_added"):
+    """A part of a message began; `part` is its place in the message."""
+
+    index: int
+    item_id: str
+    part: int
+    content: items.Text | items.Refusal
+
+
+class TextDelta(Struct, frozen=True, tag="text_delta"):
+    index: int
+    item_id: str
+    part: int
+    delta: str
+    logprobs: tuple[items.Logprob, ...] = ()
+
+
+class TextDone(Struct, frozen=True, tag="text_done"):
+    index: int
+    item_id: str
+    part: int
+    text: str
+    logprobs: tuple[items.Logprob, ...] = ()
+
+
+class AnnotationAdded(Struct, frozen=True, tag="annotation_added"):
+    index: int
+    item_id: str
+    part: int
+    annotation: items.Annotation
+    place: int
+
+
+class RefusalDelta(Struct, frozen=True, tag="refusal_delta"):
+    index: int
+    item_id: str
+    part: int
+    delta: str
+
+
+class RefusalDone(Struct, frozen=True, tag="refusal_done"):
+    index: int
+    item_id: str
+    part: int
+    refusal: str
+
+
+class PartDone(Struct, frozen=True, tag="part_done"):
+    index: int
+    item_id: str
+    part: int
+    content: items.Text | items.Refusal
+
+
+class ReasoningPartAdded(Struct, frozen=True, tag="reasoning_part_added"):
+    index: int
+    item_id: str
+    part: int
+    kind: ReasoningKind
+
+
+class ReasoningDelta(Struct, frozen=True, tag="reasoning_delta"):
+    index: int
+    item_id: str
+    part: int
+    delta: str
+    kind: ReasoningKind
+
+
+class ReasoningDone(Struct, frozen=True, tag="reasoning_done"):
+    index: int
+    item_id: str
+    part: int
+    text: str
+    kind: ReasoningKind
+
+
+class ReasoningPartDone(Struct, frozen=True, tag="reasoning_part_done"):
+    index: int
+    item_id: str
+    part: int
+    text: str
+    kind: ReasoningKind
+
+
+class ArgumentsDelta(Struct, frozen=True, tag="arguments_delta"):
+    """`form` is that of the call: a `custom` call's input is told in one delta."""
+
+    index: int
+    item_id: str
+    delta: str
+    form: items.CallForm = "function"
+
+
+class ArgumentsDone(Struct, frozen=True, tag="arguments_done"):
+    index: int
+    item_id: str
+    name: str
+    arguments: str
+    form: items.CallForm = "function"
+
+
+class ItemDone(Struct, frozen=True, tag="item_done"):
+    index: int
+    item: items.Item
+
+
+class TurnDone(Struct, frozen=True, tag="turn_done"):
+    """The model ended its turn. Recorded, not told. `usage` is None when the vendor did not count."""
+
+    finish: FinishReason
+    usage: Usage | None = None
+    model: str | None = None
+
+
+class Failed(Struct, frozen=True, tag="failed"):
+    """Something ended the run before its time. `Finished` follows."""
+
+    failure: errors.Failure
+
+
+class Finished(Struct, frozen=True, tag="finished"):
+    """Always the last event."""
+
+    response: Response
+
+
+Event: TypeAlias = (
+    Created
+    | InProgress
+    | ItemAdded
+    | PartAdded
+    | TextDelta
+    | TextDone
+    | AnnotationAdded
+    | RefusalDelta
+    | RefusalDone
+    | PartDone
+    | ReasoningPartAdded
+    | ReasoningDelta
+    | ReasoningDone
+    | ReasoningPartDone
+    | ArgumentsDelta
+    | ArgumentsDone
+    | ItemDone
+    | TurnDone
+    | Failed
+    | Finished
+)

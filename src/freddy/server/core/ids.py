@@ -1,0 +1,28 @@
+"""Owns the prefixes of ids and how an id is written."""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+RESPONSE: Final = "resp"
+MESSAGE: Final = "msg"
+REASONING: Final = "rs"
+FUNCTION_CALL: Final = "fc"
+FUNCTION_OUTPUT: Final = "fco"
+CUSTOM_CALL: Final = "ctc"
+CALL: Final = "call"
+OTHER_ITEM: Final = "item"
+THREAD: Final = "thrd"
+ORGANIZATION: Final = "org"
+KEY: Final = "key"
+REQUEST: Final = "req"
+
+NewId: TypeAlias = Callable[[str], str]
+"""Gives a fresh id for a prefix: `new_id("resp")` is `resp_` and 28 lower-case hexadecimal digits."""
+
+LONGEST: Final = 128
+"""Characters an id may have that a caller chose."""
+
+
+def write(prefix: str, milliseconds: int, randomness: bytes) -> str:
+    """An id that sorts by its time of birth: 12 digits of Unix milliseconds, then 8 random bytes."""
+    return f"{prefix}_{milliseconds:012x}{randomness.hex()}"

@@ -1,0 +1,85 @@
+"""Owns everything a caller may ask for: one spelling, defaults filled in."""
+
+from typing import Literal, TypeAlias
+
+from msgspec import Raw, Struct
+
+from freddy.server.core import items, toolspec
+
+Effort: TypeAlias = Literal["off", "minimal", "low", "medium", "high", "xhigh", "maximum"]
+ContextMode: TypeAlias = Literal["recent", "smart", "full"]
+
+
+class Sampling(Struct, frozen=True, omit_defaults=True):
+    """None leaves the choice to the model. Ranges: temperature 0..2, top_p 0..1, penalties -2..2."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logprobs: bool = False
+    top_logprobs: int = 0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    verbosity: Literal["low", "medium", "high"] | None = None
+
+
+class Schema(Struct, frozen=True, omit_defaults=True):
+    """A JSON Schema (2020-12) that the answer must fit."""
+
+    name: str
+    schema: Raw
+    description: str | None = None
+    strict: bool = True
+
+
+class Output(Struct, frozen=True, omit_defaults=True):
+    """The form of the answer. `schemas` holds one or several with `json_schema`, none otherwise."""
+
+    mode: Literal["text", "json", "json_schema"] = "text"
+    schemas: tuple[Schema, ...] = ()
+
+
+class Reasoning(Struct, frozen=True, omit_defaults=True):
+    effort: Effort | None = None
+    summary: Literal["auto", "concise", "detailed"] | None = None
+
+
+class ThreadRef(Struct, frozen=True, omit_defaults=True):
+    """A thread to use, created when it does not exist; `id` None asks for a new one."""
+
+    id: str | None = None
+    metadata: dict[str, str] = {}
+
+
+class Request(Struct, frozen=True, omit_defaults=True):
+    """`input` are the caller's items in order, all with ids. Lengths are tokens (a synapse is one)."""
+
+    model: str
+    input: tuple[items.Item, ...]
+    instructions: str | None = None
+    sampling: Sampling = Sampling()
+    output: Output = Output()
+    reasoning: Reasoning = Reasoning()
+    max_output_tokens: int | None = None
+    tools: tuple[toolspec.ToolSpec, ...] = ()
+    tool_choice: toolspec.ToolChoice = "auto"
+    parallel_tool_calls: bool = False
+    max_tool_calls: int | None = None
+    thread: ThreadRef | None = None
+    previous_response_id: str | None = None
+    context_mode: ContextMode = "recent"
+    truncation: Literal["auto", "disabled"] = "disabled"
+    store: bool = True
+    stream: bool = False
+    background: bool = False
+    include: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
+    organization_id: str | None = None
+    assistant_id: str | None = None
+    rules: tuple[str, ...] = ()
+    disable_rules: bool = False
+    rule_context: Raw | None = None
+    prompt_id: str | None = None
+    echo: dict[str, Raw] = {}
+    """Fields of the caller's dialect that have no effect here and are handed back as they came."""

@@ -1,0 +1,50 @@
+"""Owns the response: what the caller gets, its status and its failure."""
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from freddy.server.core import errors, items
+from freddy.server.core.request import Request
+from freddy.server.core.usage import Usage
+
+Status: TypeAlias = Literal[
+    "queued", "in_progress", "requires_action", "completed", "incomplete", "failed", "cancelled"
+]
+IncompleteReason: TypeAlias = Literal["max_output_tokens", "content_filter"]
+
+ENDED: frozenset[Status] = frozenset(
+    ("completed", "incomplete", "failed", "cancelled", "requires_action")
+)
+
+
+class Response(Struct, frozen=True, kw_only=True):
+    """Times are Unix seconds. `output` are the items the run made, in the order they were made."""
+
+    id: str
+    organization_id: str
+    key_id: str | None = None
+    created_at: int
+    status: Status
+    model: str
+    request: Request
+    thread_id: str | None = None
+    output: tuple[items.Item, ...] = ()
+    usage: Usage | None = None
+    provider: str = ""
+    completed_at: int | None = None
+    failure: errors.Failure | None = None
+    incomplete_reason: IncompleteReason | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+    @property
+    def text(self) -> str:
+        """The text of the last message."""
+        for item in reversed(self.output):
+            if isinstance(item, items.Message):
+                return item.text
+        return ""

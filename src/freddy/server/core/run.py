@@ -1,0 +1,115 @@
+"""The agent loop as data: what must happen next (`decide`), and what an event changes (`apply`). Pure.
+
+A run is a fold over its recorded events, so a crashed run goes on from what was kept.
+"""
+
+from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from freddy.server.core import deltas, errors, events, items, toolspec
+from freddy.server.core.response import Response, Status
+from freddy.server.core.turn import Turn
+from freddy.server.core.usage import Usage
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """`context` is what the model reads before the output: history, then input. `model` is the name to ask for."""
+
+    response: Response
+    context: tuple[items.Item, ...]
+    instructions: str | None = None
+    model: str
+    output: tuple[items.Item, ...] = ()
+    turns: int = 0
+    usage: Usage | None = None
+    finish: deltas.FinishReason | None = None
+    answered_by: str | None = None
+    failure: errors.Failure | None = None
+    cancelled: bool = False
+    live: bool = False
+    cache_key: str | None = None
+
+
+class CallModel(Struct, frozen=True):
+    turn: Turn
+
+
+class Finish(Struct, frozen=True):
+    """`response` has its end but for `completed_at`, which only a clock knows."""
+
+    response: Response
+
+
+Step: TypeAlias = CallModel | Finish
+
+
+def decide(run: Run) -> Step:
+    """What must happen next."""
+    if run.cancelled or run.failure or run.finish:
+        return Finish(_ended(run))
+    return CallModel(_turn(run))
+
+
+def apply(run: Run, event: events.Event) -> Run:
+    """The run after the event. Only recorded events change it."""
+    match event:
+        case events.ItemDone(_, item):
+            return replace(run, output=(*run.output, item))
+        case events.TurnDone(finish, usage, model):
+            total = usage if run.usage is None else run.usage.plus(usage or Usage())
+            return replace(
+                run,
+                turns=run.turns + 1,
+                finish=finish,
+                usage=total,
+                answered_by=model or run.answered_by,
+            )
+        case events.Failed(failure):
+            return replace(run, failure=failure)
+        case _:
+            return run
+
+
+def _turn(run: Run) -> Turn:
+    request = run.response.request
+    spent = run.usage.output_tokens if run.usage else 0
+    limit = request.max_output_tokens
+    return Turn(
+        model=run.model,
+        items=run.context + run.output,
+        instructions=run.instructions,
+        sampling=request.sampling,
+        output=request.output,
+        reasoning=request.reasoning,
+        max_output_tokens=None if limit is None else max(1, limit - spent),
+        tools=tuple(tool for tool in request.tools if isinstance(tool, toolspec.Function)),
+        tool_choice=request.tool_choice,
+        parallel_tool_calls=request.parallel_tool_calls,
+        live=run.live,
+        cache_key=run.cache_key,
+    )
+
+
+def _ended(run: Run) -> Response:
+    status: Status = "completed"
+    if run.cancelled:
+        status = "cancelled"
+    elif run.failure:
+        status = "failed"
+    elif run.finish in ("length", "content_filter"):
+        status = "incomplete"
+    return replace(
+        run.response,
+        status=status,
+        model=run.answered_by or run.response.model,
+        output=run.output,
+        usage=run.usage,
+        failure=run.failure,
+        incomplete_reason={"length": "max_output_tokens", "content_filter": "content_filter"}.get(
+            run.finish or ""
+        )
+        if status == "incomplete"
+        else None,
+    )

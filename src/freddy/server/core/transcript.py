@@ -1,0 +1,295 @@
+"""Turns what a model says into items, telling each step: the only place where an item is half built."""
+
+from collections.abc import Iterable, Iterator
+from typing import assert_never
+
+import msgspec
+
+from freddy.server.core import deltas, events, ids, items, toolspec
+from freddy.server.core.usage import Usage
+
+
+class Transcript:
+    """One turn. Feed it deltas until it is `done`; `index` is the place of its first item in the output."""
+
+    def __init__(
+        self, *, index: int, new_id: ids.NewId, tools: Iterable[toolspec.Function] = ()
+    ) -> None:
+        self.finish: deltas.FinishReason | None = None
+        self.usage: Usage | None = None
+        self.model: str | None = None
+        self._index = index
+        self._new_id = new_id
+        self._tools = {tool.name: tool for tool in tools}
+        self._open: _Message | _Reasoning | None = None
+        self._calls: dict[int, _Call] = {}
+
+    @property
+    def done(self) -> bool:
+        return self.finish is not None
+
+    def feed(self, batch: Iterable[deltas.Delta]) -> list[events.Event]:
+        told: list[events.Event] = []
+        for delta in batch:
+            match delta:
+                case deltas.Text():
+                    if type(self._open) is _Message and self._open.form == "text":
+                        told.append(self._open.say(delta))
+                    else:
+                        told += self._message("text")
+                        told += self._in_message(delta)
+                case deltas.Refusal():
+                    told += self._message("refusal")
+                    told += self._in_message(delta)
+                case deltas.Reasoning():
+                    told += self._think(delta)
+                case deltas.Signature(encrypted):
+                    told += self._sign(encrypted)
+                case deltas.ToolCall():
+                    told += self._call(delta)
+                case deltas.Annotated(annotation):
+                    told += self._message("text")
+                    if isinstance(self._open, _Message):
+                        told.append(self._open.annotate(annotation))
+                case deltas.Answering(model):
+                    self.model = model
+                case deltas.Stop(reason, usage):
+                    told += self.close(
+                        "incomplete" if reason in ("length", "content_filter") else "completed"
+                    )
+                    self.finish, self.usage = reason, usage
+                    told.append(events.TurnDone(reason, usage, self.model))
+                case _:
+                    assert_never(delta)
+        return told
+
+    def close(self, status: items.Status) -> Iterator[events.Event]:
+        """Ends what is open. Only the last item may be `incomplete`: the others were whole before it began."""
+        calls = sorted(self._calls.values(), key=lambda call: call.index)
+        self._calls = {}
+        last = self._open is None or not calls
+        if self._open is not None:
+            yield from self._open.close(status if last else "completed")
+            self._open = None
+        for call in calls:
+            yield from call.close(status if call is calls[-1] else "completed")
+
+    def _place(self) -> int:
+        place = self._index
+        self._index += 1
+        return place
+
+    def _end_open(self) -> Iterator[events.Event]:
+        if self._open is not None:
+            yield from self._open.close("completed")
+            self._open = None
+
+    def _message(self, form: str) -> Iterator[events.Event]:
+        """Sees to it that a message with a part of this form is open."""
+        if isinstance(self._open, _Message):
+            yield from self._open.turn_to(form)
+            return
+        yield from self._end_open()
+        self._open = _Message(self._place(), self._new_id(ids.MESSAGE))
+        yield from self._open.begin()
+        yield from self._open.turn_to(form)
+
+    def _in_message(self, delta: deltas.Text | deltas.Refusal) -> Iterator[events.Event]:
+        if isinstance(self._open, _Message):
+            yield self._open.say(delta)
+
+    def _think(self, delta: deltas.Reasoning) -> Iterator[events.Event]:
+        if not isinstance(self._open, _Reasoning):
+            yield from self._end_open()
+            self._open = _Reasoning(self._place(), self._new_id(ids.REASONING))
+            yield from self._open.begin()
+        yield from self._open.think(delta)
+
+    def _sign(self, encrypted: str) -> Iterator[events.Event]:
+        if not isinstance(self._open, _Reasoning):
+            yield from self._end_open()
+            self._open = _Reasoning(self._place(), self._new_id(ids.REASONING))
+            yield from self._open.begin()
+        self._open.encrypted = encrypted
+        yield from self._end_open()
+
+    def _call(self, delta: deltas.ToolCall) -> Iterator[events.Event]:
+        call = self._calls.get(delta.index)
+        if call is None:
+            yield from self._end_open()
+            name = delta.name or ""
+            tool = self._tools.get(name)
+            form = tool.form if tool else "function"
+            call = _Call(
+                self._place(),
+                items.FunctionCall(
+                    id=self._new_id(ids.CUSTOM_CALL if form == "custom" else ids.FUNCTION_CALL),
+                    call_id=delta.call_id or self._new_id(ids.CALL),
+                    name=name,
+                    arguments="",
+                    status="in_progress",
+                    form=form,
+                    namespace=tool.namespace if tool else None,
+                ),
+            )
+            self._calls[delta.index] = call
+            yield call.begin()
+        if delta.arguments:
+            yield from call.say(delta.arguments)
+
+
+class _Message:
+    """A message being written: at most one part of it is open."""
+
+    def __init__(self, index: int, item_id: str) -> None:
+        self.form = ""
+        self._index = index
+        self._id = item_id
+        self._parts: list[items.Part] = []
+        self._pieces: list[str] = []
+        self._logprobs: list[items.Logprob] = []
+        self._annotations: list[items.Annotation] = []
+
+    def begin(self) -> Iterator[events.Event]:
+        empty = items.Message(id=self._id, role="assistant", parts=(), status="in_progress")
+        yield events.ItemAdded(self._index, empty)
+
+    def turn_to(self, form: str) -> Iterator[events.Event]:
+        if form == self.form:
+            return
+        yield from self._end_part()
+        self.form = form
+        empty = items.Text("") if form == "text" else items.Refusal("")
+        yield events.PartAdded(self._index, self._id, len(self._parts), empty)
+
+    def say(self, delta: deltas.Text | deltas.Refusal) -> events.Event:
+        self._pieces.append(delta.text)
+        part = len(self._parts)
+        if isinstance(delta, deltas.Refusal):
+            return events.RefusalDelta(self._index, self._id, part, delta.text)
+        if delta.logprobs:
+            self._logprobs += delta.logprobs
+        return events.TextDelta(self._index, self._id, part, delta.text, delta.logprobs)
+
+    def annotate(self, annotation: items.Annotation) -> events.Event:
+        self._annotations.append(annotation)
+        place = len(self._annotations) - 1
+        return events.AnnotationAdded(self._index, self._id, len(self._parts), annotation, place)
+
+    def close(self, status: items.Status) -> Iterator[events.Event]:
+        yield from self._end_part()
+        whole = items.Message(
+            id=self._id, role="assistant", parts=tuple(self._parts), status=status
+        )
+        yield events.ItemDone(self._index, whole)
+
+    def _end_part(self) -> Iterator[events.Event]:
+        if not self.form:
+            return
+        text, part = "".join(self._pieces), len(self._parts)
+        content: items.Text | items.Refusal
+        if self.form == "text":
+            logprobs = tuple(self._logprobs)
+            content = items.Text(text, tuple(self._annotations), logprobs)
+            yield events.TextDone(self._index, self._id, part, text, logprobs)
+        else:
+            content = items.Refusal(text)
+            yield events.RefusalDone(self._index, self._id, part, text)
+        yield events.PartDone(self._index, self._id, part, content)
+        self._parts.append(content)
+        self.form, self._pieces, self._logprobs, self._annotations = "", [], [], []
+
+
+class _Reasoning:
+    """A thinking being written. Texts and summaries are parts that are counted apart."""
+
+    def __init__(self, index: int, item_id: str) -> None:
+        self.encrypted: str | None = None
+        self._index = index
+        self._id = item_id
+        self._done: dict[events.ReasoningKind, list[str]] = {"text": [], "summary": []}
+        self._kind: events.ReasoningKind | None = None
+        self._part = 0
+        self._pieces: list[str] = []
+
+    def begin(self) -> Iterator[events.Event]:
+        yield events.ItemAdded(self._index, items.Reasoning(id=self._id, status="in_progress"))
+
+    def think(self, delta: deltas.Reasoning) -> Iterator[events.Event]:
+        if (delta.kind, delta.part) != (self._kind, self._part) or self._kind is None:
+            yield from self._end_part()
+            self._kind, self._part = delta.kind, delta.part
+            yield events.ReasoningPartAdded(self._index, self._id, self._place, delta.kind)
+        self._pieces.append(delta.text)
+        yield events.ReasoningDelta(self._index, self._id, self._place, delta.text, delta.kind)
+
+    def close(self, status: items.Status) -> Iterator[events.Event]:
+        yield from self._end_part()
+        whole = items.Reasoning(
+            id=self._id,
+            texts=tuple(self._done["text"]),
+            summaries=tuple(self._done["summary"]),
+            encrypted=self.encrypted,
+            status=status,
+        )
+        yield events.ItemDone(self._index, whole)
+
+    @property
+    def _place(self) -> int:
+        return len(self._done[self._kind]) if self._kind else 0
+
+    def _end_part(self) -> Iterator[events.Event]:
+        if self._kind is None:
+            return
+        text, place = "".join(self._pieces), self._place
+        yield events.ReasoningDone(self._index, self._id, place, text, self._kind)
+        yield events.ReasoningPartDone(self._index, self._id, place, text, self._kind)
+        self._done[self._kind].append(text)
+        self._kind, self._pieces = None, []
+
+
+class _Call:
+    """A call being written. The input of a `custom` call is told whole: its JSON shell is taken off first."""
+
+    def __init__(self, index: int, empty: items.FunctionCall) -> None:
+        self.index = index
+        self._empty = empty
+        self._pieces: list[str] = []
+
+    def begin(self) -> events.Event:
+        return events.ItemAdded(self.index, self._empty)
+
+    def say(self, arguments: str) -> Iterator[events.Event]:
+        self._pieces.append(arguments)
+        if self._empty.form == "function":
+            yield events.ArgumentsDelta(self.index, self._empty.id, arguments)
+
+    def close(self, status: items.Status) -> Iterator[events.Event]:
+        call = self._empty
+        arguments = "".join(self._pieces)
+        if call.form == "custom":
+            arguments = custom_input(arguments)
+            yield events.ArgumentsDelta(self.index, call.id, arguments, call.form)
+        elif not arguments and status == "completed":
+            arguments = "{}"
+        yield events.ArgumentsDone(self.index, call.id, call.name, arguments, call.form)
+        yield events.ItemDone(
+            self.index, msgspec.structs.replace(call, arguments=arguments, status=status)
+        )
+
+
+class _CustomArguments(msgspec.Struct):
+    input: str
+
+
+def custom_arguments(text: str) -> str:
+    """The JSON arguments that carry a custom call's free text to a model that knows only functions."""
+    return msgspec.json.encode(_CustomArguments(text)).decode()
+
+
+def custom_input(arguments: str) -> str:
+    """The free text of a custom call; arguments that are not `{"input": text}` are the text themselves."""
+    try:
+        return msgspec.json.decode(arguments, type=_CustomArguments).input
+    except msgspec.DecodeError:
+        return arguments

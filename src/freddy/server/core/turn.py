@@ -1,0 +1,23 @@
+"""Owns what a model is asked once."""
+
+from msgspec import Struct
+
+from freddy.server.core import items, request, toolspec
+
+
+class Turn(Struct, frozen=True):
+    """`live` tells that somebody listens as the answer grows; else the model may answer in one piece."""
+
+    model: str
+    items: tuple[items.Item, ...]
+    instructions: str | None = None
+    sampling: request.Sampling = request.Sampling()
+    output: request.Output = request.Output()
+    reasoning: request.Reasoning = request.Reasoning()
+    max_output_tokens: int | None = None
+    tools: tuple[toolspec.Function, ...] = ()
+    tool_choice: toolspec.ToolChoice = "auto"
+    parallel_tool_calls: bool = False
+    live: bool = True
+    cache_key: str | None = None
+    """Turns with the same key are likely to start alike (a thread, a chain of responses)."""

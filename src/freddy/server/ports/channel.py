@@ -1,0 +1,31 @@
+"""The need to tell a run's events to whoever listens."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol, TypeAlias
+
+from freddy.server.core.events import Event
+
+Batch: TypeAlias = tuple[int, Sequence[Event]]
+"""The number of the first event, and the events that follow each other from there."""
+
+
+class Channel(Protocol):
+    """Numbers start at 0 and have no gap; here, and only here, an event gets its number."""
+
+    def open(self, run_id: str) -> None:
+        """Makes a run known, so that followers may wait for its first event."""
+        ...
+
+    def append(self, run_id: str, events: Sequence[Event]) -> None: ...
+
+    def knows(self, run_id: str) -> bool:
+        """Whether the run's events can still be followed here."""
+        ...
+
+    def follow(self, run_id: str, after: int = -1) -> AsyncIterator[Batch]:
+        """The events with numbers above `after`, as they come, to `Finished`. Raises KeyError when unknown."""
+        ...
+
+    def followers(self, run_id: str) -> int: ...
+
+    def forget(self, run_id: str) -> None: ...
