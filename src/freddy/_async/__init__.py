@@ -1,0 +1,1 @@
+"""The asynchronous client. `freddy._sync` is generated from this package."""

@@ -1,7 +1,6 @@
 """Owns what a run tells, in the order it happens.
 
-Every event but `TurnDone` is told to listeners and gets one sequence number; `recorded` are the ones that a run
-can be rebuilt from.
+Every event is told to listeners and gets one sequence number, but for those in `UNTOLD`.
 """
 
 from typing import Literal, TypeAlias
@@ -152,6 +151,10 @@ class Failed(Struct, frozen=True, tag="failed"):
     failure: errors.Failure
 
 
+class Cancelled(Struct, frozen=True, tag="cancelled"):
+    """Somebody stopped the run. Recorded, not told: `Finished` tells it."""
+
+
 class Finished(Struct, frozen=True, tag="finished"):
     """Always the last event."""
 
@@ -178,5 +181,9 @@ Event: TypeAlias = (
     | ItemDone
     | TurnDone
     | Failed
+    | Cancelled
     | Finished
 )
+
+UNTOLD = (TurnDone, Cancelled)
+"""What listeners do not hear, and what therefore has no number."""

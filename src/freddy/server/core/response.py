@@ -13,9 +13,7 @@ Status: TypeAlias = Literal[
 ]
 IncompleteReason: TypeAlias = Literal["max_output_tokens", "content_filter"]
 
-ENDED: frozenset[Status] = frozenset(
-    ("completed", "incomplete", "failed", "cancelled", "requires_action")
-)
+ENDED: frozenset[Status] = frozenset(("completed", "incomplete", "failed", "cancelled", "requires_action"))
 
 
 class Response(Struct, frozen=True, kw_only=True):

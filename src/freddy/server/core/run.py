@@ -68,6 +68,8 @@ def apply(run: Run, event: events.Event) -> Run:
             )
         case events.Failed(failure):
             return replace(run, failure=failure)
+        case events.Cancelled():
+            return replace(run, cancelled=True)
         case _:
             return run
 

@@ -12,9 +12,7 @@ from freddy.server.core.usage import Usage
 class Transcript:
     """One turn. Feed it deltas until it is `done`; `index` is the place of its first item in the output."""
 
-    def __init__(
-        self, *, index: int, new_id: ids.NewId, tools: Iterable[toolspec.Function] = ()
-    ) -> None:
+    def __init__(self, *, index: int, new_id: ids.NewId, tools: Iterable[toolspec.Function] = ()) -> None:
         self.finish: deltas.FinishReason | None = None
         self.usage: Usage | None = None
         self.model: str | None = None
@@ -178,9 +176,7 @@ class _Message:
 
     def close(self, status: items.Status) -> Iterator[events.Event]:
         yield from self._end_part()
-        whole = items.Message(
-            id=self._id, role="assistant", parts=tuple(self._parts), status=status
-        )
+        whole = items.Message(id=self._id, role="assistant", parts=tuple(self._parts), status=status)
         yield events.ItemDone(self._index, whole)
 
     def _end_part(self) -> Iterator[events.Event]:
@@ -273,9 +269,7 @@ class _Call:
         elif not arguments and status == "completed":
             arguments = "{}"
         yield events.ArgumentsDone(self.index, call.id, call.name, arguments, call.form)
-        yield events.ItemDone(
-            self.index, msgspec.structs.replace(call, arguments=arguments, status=status)
-        )
+        yield events.ItemDone(self.index, msgspec.structs.replace(call, arguments=arguments, status=status))
 
 
 class _CustomArguments(msgspec.Struct):

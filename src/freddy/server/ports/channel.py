@@ -1,6 +1,6 @@
 """The need to tell a run's events to whoever listens."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol, TypeAlias
 
 from freddy.server.core.events import Event
@@ -22,8 +22,12 @@ class Channel(Protocol):
         """Whether the run's events can still be followed here."""
         ...
 
-    def follow(self, run_id: str, after: int = -1) -> AsyncIterator[Batch]:
+    def follow(self, run_id: str, after: int = -1) -> AsyncGenerator[Batch, None]:
         """The events with numbers above `after`, as they come, to `Finished`. Raises KeyError when unknown."""
+        ...
+
+    async def reached(self, run_id: str, number: int) -> None:
+        """Returns when the event of this number was told, or the run has ended."""
         ...
 
     def followers(self, run_id: str) -> int: ...

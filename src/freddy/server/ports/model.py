@@ -1,6 +1,6 @@
 """The need for a language model."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from freddy.server.core.deltas import Delta
@@ -17,7 +17,7 @@ class Model(Protocol):
     @property
     def availability(self) -> Availability: ...
 
-    def stream(self, turn: Turn) -> AsyncIterator[Sequence[Delta]]:
+    def stream(self, turn: Turn) -> AsyncGenerator[Sequence[Delta], None]:
         """Says the answer: each batch holds the deltas that arrived together, the last delta is `Stop`.
 
         Closing the iterator stops the model. Raises `errors.ProviderFailed`, `ProviderUnavailable`,

@@ -3,7 +3,7 @@
 Every look-up by id takes the organization. All raise `errors.StorageUnavailable` when nothing can be kept or read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -57,6 +57,10 @@ class ResponseStore(Protocol):
         self, organization_id: str, response_id: str, page: Page
     ) -> tuple[Sequence[Item], bool]:
         """A page of the input items, and whether more follow."""
+        ...
+
+    async def find_items(self, organization_id: str, item_ids: Sequence[str]) -> Mapping[str, Item]:
+        """The kept items among these ids, of input or output."""
         ...
 
     async def chain(self, organization_id: str, response_id: str) -> Sequence[Response]:

@@ -1,0 +1,46 @@
+"""The dialect of `POST /v1/responses`: OpenAI's shapes and nothing else."""
+
+from typing import Final
+
+from freddy.server.core.errors import Failure
+from freddy.server.core.ids import NewId
+from freddy.server.core.request import Request
+from freddy.server.core.response import Response
+from freddy.server.dialects import base
+from freddy.server.dialects.openai import errors, events, request, response
+from freddy.server.dialects.openai.events import EventEncoder
+from freddy.server.dialects.openai.items import (
+    encode_deleted,
+    encode_input_items,
+    encode_input_tokens,
+    encode_item,
+)
+
+__all__ = [
+    "OPENAI",
+    "EventEncoder",
+    "encode_deleted",
+    "encode_input_items",
+    "encode_input_tokens",
+    "encode_item",
+]
+
+
+class _OpenAI:
+    name = "openai"
+    end_of_stream = events.END_OF_STREAM
+
+    def decode_request(self, body: bytes, new_id: NewId) -> Request:
+        return request.decode(body, new_id)
+
+    def encode_response(self, response_: Response) -> bytes:
+        return response.encode(response_)
+
+    def event_encoder(self, response_: Response) -> base.EncodeEvent:
+        return EventEncoder(response_)
+
+    def encode_error(self, failure: Failure) -> tuple[int, bytes]:
+        return errors.encode(failure)
+
+
+OPENAI: Final[base.Dialect] = _OpenAI()

@@ -75,6 +75,8 @@ class Child:
 
     async def run(self, announce: Callable[[Address], None]) -> Death:
         """Lives as long as the process; cancelling it ends the process."""
+        if self._launch.socket:
+            self._launch.socket.parent.mkdir(mode=0o700, exist_ok=True)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
@@ -93,9 +95,7 @@ class Child:
         finally:
             await _end(process)
 
-    async def _live(
-        self, process: asyncio.subprocess.Process, announce: Callable[[Address], None]
-    ) -> Death:
+    async def _live(self, process: asyncio.subprocess.Process, announce: Callable[[Address], None]) -> Death:
         key = secrets.token_urlsafe(24)
         try:
             async with asyncio.timeout(self._launch.timeout):
@@ -127,8 +127,7 @@ class Child:
         except ConnectionError:
             return {}  # It died before it read; its exit code says why.
         line = await process.stdout.readline()
-        answer: dict[str, str] = json.loads(line) if line else {}
-        return answer
+        return dict(json.loads(line)) if line else {}
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr

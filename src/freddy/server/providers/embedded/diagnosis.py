@@ -20,6 +20,8 @@ class Diagnosis:
 def diagnose(death: Death, model: str) -> Diagnosis:
     if death.stage == "import":
         return _missing(death.detail)
+    if death.stage == "launch":
+        return _memory(f"the system did not let the engine's process start ({death.detail})")
     if death.code in {SIGILL, ILLEGAL_INSTRUCTION}:
         return Diagnosis(
             "the processor lacks instructions that the engine needs (AVX2, FMA, F16C, BMI2)",
@@ -84,7 +86,7 @@ def _start(said: str, model: str) -> Diagnosis:
         )
     return Diagnosis(
         f"the model file of {model!r} is broken or no GGUF file",
-        f"fetch it again: freddy models remove {model}, then freddy models pull {model}",
+        f"fetch it again: freddy models rm {model}, then freddy models pull {model}",
         lasting=True,
     )
 

@@ -4,12 +4,14 @@ Imports nothing of the gateway: run by file path it costs no more than the engin
 told what to do by one JSON line on stdin and answers with one JSON line on stdout.
 """
 
+import contextlib
 import json
 import os
 import signal
 import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 
@@ -36,7 +38,7 @@ def main() -> None:
     ended.join()
 
 
-def _params(xllamacpp: Any, order: dict[str, Any]) -> Any:
+def _params(xllamacpp: ModuleType, order: dict[str, Any]) -> object:
     cores = _cores()
     params = xllamacpp.CommonParams()
     params.model.path = order["model"]
@@ -48,7 +50,7 @@ def _params(xllamacpp: Any, order: dict[str, Any]) -> Any:
     params.n_ctx = order["context"]
     params.kv_unified = True
     params.cache_ram_mib = order["cache_mib"]
-    params.sleep_idle_seconds = order["idle_seconds"]
+    params.sleep_idle_seconds = order["idle_seconds"] or -1  # -1 is never
     params.n_threads_http = order["http_threads"]
     params.cpuparams.n_threads = order["threads"] or max(1, cores - 1)
     params.cpuparams_batch.n_threads = order["batch_threads"] or cores
@@ -89,10 +91,8 @@ def _end_with_stdin(socket: str | None) -> None:
         pass
     if socket:
         Path(socket).unlink(missing_ok=True)
-        try:
+        with contextlib.suppress(OSError):  # Another engine may still have its socket there.
             Path(socket).parent.rmdir()
-        except OSError:
-            pass  # Another engine of the same parent still has its socket there.
     os._exit(0)
 
 

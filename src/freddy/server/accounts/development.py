@@ -1,0 +1,29 @@
+"""Who may call in local development mode: whoever is on this machine. None of it is kept, so none outlives the mode."""
+
+from collections.abc import Iterable
+
+from freddy.server.accounts import keys
+from freddy.server.core.accounts import SCOPES, ApiKey, Caller, Organization
+from freddy.server.ports.world import Clock, IdSource
+
+ORGANIZATIONS = ("org_local", "org_abc123", "org_your_org_id")
+"""The organization of the mode itself, then those that the documentation's examples name."""
+EXAMPLE_KEYS = ("your-api-key", "YOUR_API_KEY")
+"""The keys that the documentation's examples send."""
+
+
+def anonymous() -> Caller:
+    return Caller(ORGANIZATIONS[0], ORGANIZATIONS, frozenset(SCOPES))
+
+
+def organizations(clock: Clock) -> Iterable[Organization]:
+    now = int(clock.now())
+    return [Organization(id=name, name="Local development", created_at=now) for name in ORGANIZATIONS]
+
+
+def key_ring(secret: str, *, clock: Clock, ids_from: IdSource) -> list[ApiKey]:
+    """The key of the mode and those of the examples."""
+    return [
+        keys.mint("development", ORGANIZATIONS, clock=clock, ids_from=ids_from, secret=one).key
+        for one in (secret, *EXAMPLE_KEYS)
+    ]

@@ -1,0 +1,58 @@
+"""What a value must look like, and what is said when it does not."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
+
+from freddy.server.config.settings import Declared
+
+_PASSWORD = re.compile(r"//[^/@\s]*@")
+
+
+def want(one: Declared) -> str:
+    """What a setting accepts, as the end of a sentence."""
+    kind, low, high = plain(one.type), one.setting.low, one.setting.high
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(get_args(kind))
+    if kind is bool:
+        return "true or false"
+    if kind is Path:
+        return "a path"
+    if kind is str:
+        return "an address that starts with http:// or https://" if one.setting.form == "url" else "a text"
+    noun = "a whole number" if kind is int else "a number"
+    return f"{noun} from {low:.10g} to {high:.10g}" if low is not None else noun
+
+
+def plain(kind: Any) -> Any:  # noqa: ANN401 (a type form has no type of its own yet)
+    """The type without `| None`."""
+    rest = [part for part in get_args(kind) if part is not type(None)]
+    return rest[0] if type(None) in get_args(kind) else kind
+
+
+def url(text: object) -> str:
+    """Raises ValueError with what would be right."""
+    address = str(text).strip().rstrip("/")
+    try:
+        parts = urlsplit(address)
+        fine = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fine = False
+    if not fine or not address.isprintable() or " " in address:
+        raise ValueError("an address that starts with http:// or https://")
+    if parts.query or parts.fragment:
+        raise ValueError("an address without query or fragment")
+    return address
+
+
+def without_password(text: str) -> str:
+    """An address with nothing in it that must not be shown."""
+    return _PASSWORD.sub("//***@", text)
+
+
+def meant(name: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""

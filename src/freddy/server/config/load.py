@@ -1,0 +1,271 @@
+"""Reads the settings: flags before environment before file before default, and where each came from."""
+
+import math
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from freddy.server.config import checks
+from freddy.server.config.settings import (
+    OTHER_VARIABLES,
+    SECTIONS,
+    UPSTREAM_VARIABLES,
+    Declared,
+    Settings,
+    Upstream,
+    declared,
+    is_loopback,
+)
+from freddy.server.config.upstreams import Upstreams
+
+FILE = "freddy.toml"
+ENVIRONMENT = "environment"
+DEFAULT = "default"
+_WORDS = {
+    "on": True,
+    "yes": True,
+    "true": True,
+    "1": True,
+    "off": False,
+    "no": False,
+    "false": False,
+    "0": False,
+}
+
+
+class ConfigError(Exception):
+    """Every problem found, each a line that names the place, the value and the cure."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class Origins(Struct, frozen=True):
+    """`places`: a setting's name → `default`, `environment`, the path of the file, or the flag."""
+
+    places: Mapping[str, str]
+    file: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def read(config_path: Path | None = None, flags: Mapping[str, str] | None = None) -> tuple[Settings, Origins]:
+    """The settings of this process."""
+    return load(os.environ, config_path, flags)  # noqa: TID251 the one place where the server reads it
+
+
+def load(
+    environment: Mapping[str, str], config_path: Path | None, flags: Mapping[str, str] | None = None
+) -> tuple[Settings, Origins]:
+    """`config_path` is the file to read instead of the one that would be found; `flags`: name → text.
+
+    Raises `ConfigError`.
+    """
+    # An empty variable counts as not set: container files pass `FREDDY_X=${FREDDY_X:-}` on.
+    variables = {name: text for name, text in environment.items() if text.strip()}
+    home = _absolute(variables["FREDDY_HOME"]) if "FREDDY_HOME" in variables else _default_home(variables)
+    file = _find(config_path, variables, home)
+    reading = _Reading(variables, flags or {}, file, _parse(file) if file else {})
+    settings = reading.settings(home)
+    if reading.problems:
+        raise ConfigError(reading.problems)
+    return settings, Origins(reading.places, file, tuple(reading.warnings))
+
+
+def dev_key(settings: Settings) -> str | None:
+    """The development key: the one that is set, else the one in its file, if there is one."""
+    if settings.dev.api_key:
+        return settings.dev.api_key
+    try:
+        return settings.dev_key_path.read_text(encoding="ascii").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+class _Reading:
+    """One reading: collects values, places and problems."""
+
+    def __init__(
+        self,
+        variables: Mapping[str, str],
+        flags: Mapping[str, str],
+        file: Path | None,
+        tables: dict[str, Any],
+    ) -> None:
+        self.places: dict[str, str] = {}
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+        self._variables = variables
+        self._flags = flags
+        self._file = file
+        self._tables = tables
+
+    def settings(self, home: Path) -> Settings:
+        known = tuple(declared())
+        self._check_file(known)
+        values: dict[str, dict[str, Any]] = {"": {}, **{table: {} for table in SECTIONS}}
+        for one in known:
+            found = self._value(one)
+            if found is not None:
+                values[one.table][one.key] = found
+        top = values.pop("")
+        home = top.setdefault("home", home)
+        values["store"].setdefault("database", home / "freddy.db")
+        sections: dict[str, Any] = {table: SECTIONS[table](**pairs) for table, pairs in values.items()}
+        settings = Settings(
+            **top,
+            **sections,
+            upstreams=self._upstreams(),
+            aliases=self._aliases(),
+        )
+        self._check_variables(known)
+        self._check_openness(settings)
+        return settings
+
+    def _value(self, one: Declared) -> object:
+        """The value where something set it; None leaves the default."""
+        table = self._tables.get(one.table, {}) if one.table else self._tables
+        variable = one.setting.variable
+        if one.name in self._flags:
+            place, where, raw = f"--{one.key}", f"--{one.key}", self._flags[one.name]
+        elif variable in self._variables:
+            place, where, raw = ENVIRONMENT, variable, self._variables[variable]
+        elif isinstance(table, dict) and one.key in table:
+            place, where, raw = str(self._file), f"{self._file}: {one.name}", table[one.key]
+        else:
+            self.places[one.name] = DEFAULT
+            return None
+        self.places[one.name] = place
+        try:
+            return self._convert(one, raw, from_file=place == str(self._file))
+        except ValueError as error:
+            given = "" if one.setting.secret else f", not {checks.without_password(repr(raw))}"
+            self.problems.append(f"{where} must be {error}{given}")
+            return None
+
+    def _convert(self, one: Declared, raw: object, *, from_file: bool) -> object:
+        """Raises ValueError with what would be right."""
+        kind = checks.plain(one.type)
+        base = self._file.parent if from_file and self._file else Path()
+        if kind is Path:
+            if not isinstance(raw, str) or not raw.strip():
+                raise ValueError("a path in quotes")
+            return _absolute(raw, base)
+        if not from_file and isinstance(raw, str):
+            raw = raw.strip()
+            if kind is bool:
+                raw = _WORDS.get(raw.lower(), raw)
+        try:
+            found: Any = msgspec.convert(raw, kind, strict=from_file)
+        except msgspec.ValidationError:
+            raise ValueError(checks.want(one)) from None
+        if isinstance(found, float) and not math.isfinite(found):
+            raise ValueError(checks.want(one))
+        low, high = one.setting.low, one.setting.high
+        if (low is not None and found < low) or (high is not None and found > high):
+            raise ValueError(checks.want(one))
+        if one.setting.form == "url":
+            return checks.url(found)
+        if isinstance(found, str):
+            found = found.strip()
+            if not found:
+                raise ValueError("a text that is not empty")
+            if one.setting.secret and not (found.isascii() and found.isprintable() and " " not in found):
+                raise ValueError("a text without spaces that can stand in an HTTP header")
+            if one.name == "model.name" and found.endswith(".gguf"):
+                return str(_absolute(found, base))
+        return found
+
+    def _upstreams(self) -> tuple[Upstream, ...]:
+        reading = Upstreams(self._variables, self._file)
+        found = reading.read(self._tables.get("upstream", []))
+        self.problems += reading.problems
+        self.places |= reading.places
+        return found
+
+    def _aliases(self) -> dict[str, str]:
+        table = self._tables.get("aliases", {})
+        if not isinstance(table, dict):
+            self.problems.append(f"{self._file}: aliases must be a table: [aliases]")
+            return {}
+        for name, target in table.items():
+            if not isinstance(target, str) or not target.strip():
+                self.problems.append(
+                    f"{self._file}: aliases.{name} must be the name of a model, not {target!r}"
+                )
+            self.places[f"aliases.{name}"] = str(self._file)
+        return {name: str(target).strip() for name, target in table.items()}
+
+    def _check_file(self, known: Iterable[Declared]) -> None:
+        keys: dict[str, set[str]] = {"": {"upstream", "aliases", *SECTIONS}}
+        for one in known:
+            keys.setdefault(one.table, set()).add(one.key)
+        for key in self._tables.keys() - keys[""]:
+            self.problems.append(f"{self._file}: there is no setting {key!r}{checks.meant(key, keys[''])}")
+        for table in SECTIONS:
+            pairs = self._tables.get(table, {})
+            if not isinstance(pairs, dict):
+                self.problems.append(f"{self._file}: {table} must be a table: [{table}]")
+                continue
+            for key in pairs.keys() - keys[table]:
+                names = [f"{table}.{name}" for name in keys[table]]
+                meant = checks.meant(f"{table}.{key}", names)
+                self.problems.append(f"{self._file}: there is no setting '{table}.{key}'{meant}")
+
+    def _check_variables(self, known: Iterable[Declared]) -> None:
+        names = {one.setting.variable for one in known} | UPSTREAM_VARIABLES.keys() | OTHER_VARIABLES.keys()
+        listed = self._tables.get("upstream", [])
+        if isinstance(listed, list):
+            names |= {str(one.get("key_env")) for one in listed if isinstance(one, dict)}
+        for name in sorted(self._variables):
+            if name.startswith("FREDDY_") and name not in names:
+                self.warnings.append(
+                    f"the variable {name} is not known and has no effect{checks.meant(name, names)}"
+                )
+
+    def _check_openness(self, settings: Settings) -> None:
+        if settings.dev.mode == "on" and not is_loopback(settings.server.host):
+            self.problems.append(
+                f"development mode lets anyone in, so it cannot be on while server.host is "
+                f"{settings.server.host!r}: set FREDDY_DEV_MODE=off, or FREDDY_HOST=127.0.0.1"
+            )
+
+
+def _find(config_path: Path | None, variables: Mapping[str, str], home: Path) -> Path | None:
+    named = config_path or (Path(variables["FREDDY_CONFIG"]) if "FREDDY_CONFIG" in variables else None)
+    if named is None:
+        return next((path for path in (Path(FILE).absolute(), home / FILE) if path.is_file()), None)
+    path = _absolute(str(named))
+    if not path.is_file():
+        raise ConfigError([f"the settings file {path} does not exist; correct --config or FREDDY_CONFIG"])
+    return path
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"{file} is not valid TOML: {error}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{file} is not text in UTF-8"]) from error
+    except OSError as error:
+        raise ConfigError([f"{file} cannot be read: {error.strerror}"]) from error
+
+
+def _default_home(variables: Mapping[str, str]) -> Path:
+    data = variables.get("XDG_DATA_HOME", "")
+    # The XDG specification: a relative path is to be ignored.
+    if Path(data).is_absolute():
+        return Path(data) / "freddy"
+    user = variables.get("HOME")
+    return (Path(user) if user else Path.home()) / ".freddy"
+
+
+def _absolute(text: str, base: Path | None = None) -> Path:
+    path = Path(text.strip()).expanduser()
+    return ((base or Path()) / path).absolute()

@@ -1,0 +1,106 @@
+"""Writes the page of settings: `python -m freddy.server.config > docs/settings.md`."""
+
+from freddy.server.config import checks
+from freddy.server.config.settings import (
+    OTHER_VARIABLES,
+    SECTIONS,
+    UPSTREAM_VARIABLES,
+    Declared,
+    declared,
+)
+
+_HEAD = """\
+# Settings
+
+<!-- Written by `python -m freddy.server.config`; change src/freddy/server/config/settings.py instead.
+-->
+
+Everything has a default: a server needs no settings at all. A value comes from the first of these that
+has it:
+
+1. a flag of the command line (`freddy serve --port 9000`);
+2. an environment variable (`FREDDY_PORT=9000`); an empty one counts as not set;
+3. the settings file: the one that `--config` or `FREDDY_CONFIG` names, else `./freddy.toml`, else
+   `freddy.toml` in the home folder;
+4. the default.
+
+`freddy doctor` shows each value and where it came from. Settings are read once, at start. A key that
+does not exist, a value of a wrong type or out of its range stops the start with a line that names the
+place and the cure; a `FREDDY_` variable that does not exist is only warned of. A relative path in the
+file starts at the file's folder, any other at the working folder.
+
+```toml
+# freddy.toml
+[server]
+port = 9000
+
+[model]
+name = "smollm2-135m"
+
+[[upstream]]
+name = "openai"
+url = "https://api.openai.com/v1"
+key_env = "OPENAI_API_KEY"
+models = ["gpt-*"]
+
+[aliases]
+"ftg-3.0" = "gpt-4o"
+```
+"""
+
+_UPSTREAMS = """\
+## `[[upstream]]`
+
+Any OpenAI-compatible server; one such table for each.
+
+- **`name`** (needed): how logs, metrics and `freddy doctor` call it: lower-case letters, digits and
+  `._-`.
+- **`url`** (needed): the address before `/chat/completions`, such as `https://api.openai.com/v1`.
+- **`key`**: its key; never shown. Keep the file readable by its owner only.
+- **`key_env`**: instead of `key`, the variable that holds it.
+- **`models`**: the models that go there: names, or patterns such as `gpt-*`. Default `["*"]`: every
+  model that no other upstream names.
+- **`default_model`**: the model that answers a request that names none.
+
+One upstream, named `upstream`, can be described without a file:
+
+"""
+
+_ALIASES = """
+## `[aliases]`
+
+A model's name as callers say it, and the name of the model that answers: `"gpt-4o" = "qwen2.5-coder-0.5b"`.
+"""
+
+
+def page() -> str:
+    everything = tuple(declared())
+    parts = [_HEAD, "## Home\n", *(_entry(one) for one in everything if not one.table)]
+    for table, section in SECTIONS.items():
+        parts.append(f"## `[{table}]`\n\n{section.__doc__}\n")
+        parts += [_entry(one) for one in everything if one.table == table]
+    parts += [_UPSTREAMS + _variables(UPSTREAM_VARIABLES), _ALIASES]
+    parts.append("## Other variables\n\n" + _variables(OTHER_VARIABLES))
+    return "\n".join(parts)
+
+
+def _entry(one: Declared) -> str:
+    setting = one.setting
+    secret = " Never shown." if setting.secret else ""
+    kind = checks.want(one)
+    return (
+        f"### `{one.key}`\n\n{setting.help}{secret}\n\n"
+        f"Variable `{setting.variable}` · {kind} · default {setting.shown or _default(one.default)}\n"
+    )
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value:.10g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def _variables(variables: dict[str, str]) -> str:
+    return "".join(f"- `{name}`: {text}\n" for name, text in variables.items())

@@ -1,0 +1,211 @@
+"""Owns every spelling that callers may use, and the one each stands for."""
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from freddy.server.core.request import Effort
+
+Names: TypeAlias = Mapping[str, str]
+"""Accepted spelling to canonical name, for the keys of one kind of object."""
+
+
+def camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
+
+
+def _names(*canonical: str, **aliases: tuple[str, ...]) -> Names:
+    """Each name in snake_case and camelCase, and so each of its aliases."""
+    every = {name: (name,) for name in canonical} | {name: (name, *more) for name, more in aliases.items()}
+    return {
+        spelling: name
+        for name, spellings in every.items()
+        for alias in spellings
+        for spelling in (alias, camel(alias))
+    }
+
+
+REQUEST: Final = _names(
+    "organization_id",
+    "assistant_id",
+    "rules",
+    "disable_rules",
+    "rule_context",
+    "model",
+    "inputs",
+    "instructions",
+    "prompt",
+    "thread_context_mode",
+    "previous_response_id",
+    "truncation",
+    "stream",
+    "background",
+    "store",
+    "include",
+    "metadata",
+    "max_tool_calls",
+    "reasoning",
+    "tools",
+    "functions",
+    "tool_choice",
+    "parallel_tool_calls",
+    "personal_connectors_enabled",
+    "output_mode",
+    "json_schema",
+    "response_format",
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "logprobs",
+    "top_logprobs",
+    "verbosity",
+    "seed",
+    "stop",
+    # What the published client sends besides.
+    "skill_ids",
+    "system_tools",
+    "vector_store_ids",
+    "workflow_id",
+    "space_id",
+    "edit_message_id",
+    "previous_message_id",
+    thread=("thread_id",),
+    max_output_synapses=("max_output_tokens", "max_tokens"),
+)
+INPUT: Final = _names(
+    "type",
+    "id",
+    "role",
+    "content",
+    "texts",
+    "images",
+    "audio",
+    "files",
+    "name",
+    "function_call",
+    "tool_calls",
+    "arguments",
+    "output",
+    "function",
+    # What our own items carry when they are sent back.
+    "object",
+    "status",
+    "require_approval",
+    "phase",
+    call_id=("tool_call_id",),
+)
+PART: Final = _names(
+    "type",
+    "text",
+    "refusal",
+    "file_id",
+    "detail",
+    "input_audio",
+    "format",
+    "file",
+    "filename",
+    "annotations",
+    "logprobs",
+    url=("image_url", "file_url"),
+    data=("file_data",),
+)
+CALL: Final = _names("type", "name", "arguments", "function", id=("call_id",))
+FUNCTION: Final = _names("name", "description", "parameters", "strict", "require_approval")
+FUNCTION_TOOL: Final = _names(
+    "type", "name", "description", "parameters", "strict", "require_approval", "function"
+)
+TOOL_CHOICE: Final = _names("type", "name", "function", "mode", "tools")
+THREAD_REF: Final = _names("id", "metadata")
+REASONING: Final = _names("effort", "summary")
+SCHEMA: Final = _names("description", "schema", "strict", id=("name",))
+RESPONSE_FORMAT: Final = _names("type", "description", "schema", "strict", "json_schema", id=("name",))
+PROMPT: Final = _names("id", "variables", "version")
+RULE_CONTEXT: Final = _names("request_type", "user_expertise", "output_format", "target_audience")
+THREAD: Final = _names(
+    "id",
+    "title",
+    "metadata",
+    "organization_id",
+    "assistant_id",
+    "user_id",
+    "visible_in_ui",
+    "space_ids",
+)
+
+TABLES: Final[Mapping[str, Names]] = {
+    "request": REQUEST,
+    "input": INPUT,
+    "part": PART,
+    "call": CALL,
+    "function": FUNCTION,
+    "function_tool": FUNCTION_TOOL,
+    "tool_choice": TOOL_CHOICE,
+    "thread_ref": THREAD_REF,
+    "reasoning": REASONING,
+    "schema": SCHEMA,
+    "response_format": RESPONSE_FORMAT,
+    "prompt": PROMPT,
+    "rule_context": RULE_CONTEXT,
+    "thread": THREAD,
+}
+
+TOOL_TYPES: Final[Mapping[str, str]] = {
+    spelling: name
+    for name, more in {
+        "function": (),
+        "file_search": (),
+        "web_search": ("web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11"),
+        "code_interpreter": (),
+        "image_generation": (),
+        "computer_use_preview": ("computer_use",),
+        "personal_connector": ("personal_connectors",),
+        "streamline": (),
+        "mcp": (),
+    }.items()
+    for alias in (name, *more)
+    for spelling in (alias, camel(alias))
+}
+PART_TYPES: Final[Mapping[str, str]] = {
+    "text": "text",
+    "input_text": "text",
+    "output_text": "text",
+    "refusal": "refusal",
+    "image": "image",
+    "input_image": "image",
+    "image_url": "image",
+    "audio": "audio",
+    "input_audio": "audio",
+    "file": "file",
+    "input_file": "file",
+}
+EFFORTS: Final[Mapping[str, Effort]] = {
+    "off": "off",
+    "none": "off",
+    "minimal": "minimal",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "xhigh",
+    "maximum": "maximum",
+    "max": "maximum",
+}
+INCLUDE: Final[tuple[str, ...]] = (
+    "all",
+    "web_search.sources",
+    "code_interpreter.outputs",
+    "computer_use.screenshots",
+    "file_search.results",
+    "function_calls.logs",
+    "function_calls.sources",
+    "message.input_images",
+    "message.output_images",
+    "message.logprobs",
+    "reasoning.encrypted",
+    "request.logs",
+    "usage.detailed",
+    "rules.debug",
+    "tools.available",
+    "tools.used",
+    "rules",
+)

@@ -1,0 +1,229 @@
+"""Owns how a response is written: one object for all clients, with the older names as mirrors."""
+
+from typing import Final, Literal
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec.structs import replace
+
+from freddy.server.core import items, toolspec
+from freddy.server.core.response import Response
+from freddy.server.core.usage import Usage
+from freddy.server.dialects.freddy import errors, views
+from freddy.server.dialects.freddy.request import ECHOED
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Neurons(Struct):
+    """What was read. A part that is not counted by itself is null; `input` is then all of it."""
+
+    input: float
+    context: float | None
+    system: float | None
+    tools: float | None
+    total: float
+
+
+class Synapses(Struct):
+    """What was written: `output` can be seen, `reasoning` need not be."""
+
+    output: float
+    reasoning: float
+    tool_execution: float | None
+    total: float
+
+
+class UsageView(Struct):
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    neurons: Neurons | UnsetType = UNSET
+    synapses: Synapses | UnsetType = UNSET
+
+
+class IncompleteDetails(Struct):
+    reason: str
+
+
+class ReasoningView(Struct):
+    """`effort` as asked; what was thought is in `content`, or only a `summary` of it."""
+
+    effort: str | None
+    summary: str | None
+    content: str | None
+    encrypted_content: str | UnsetType | None = UNSET
+
+
+class NamedFunction(Struct):
+    type: Literal["function"]
+    name: str
+
+
+class AllowedTools(Struct):
+    type: Literal["allowed_tools"]
+    mode: str
+    tools: tuple[NamedFunction, ...]
+
+
+class ResponseView(Struct, kw_only=True):
+    id: str
+    object: str = "response"
+    created_at: int
+    createdAt: int  # noqa: N815 a mirror in the older API's spelling
+    completed_at: int | None
+    status: str
+    model: str
+    output: tuple[views.Item, ...]
+    outputs: tuple[views.Item, ...] | UnsetType
+    response: str | UnsetType
+    thread: str | None
+    thread_id: str | None
+    previous_response_id: str | None
+    organization_id: str
+    assistant_id: str | None
+    usage: UsageView | None
+    reasoning: ReasoningView | None
+    metadata: dict[str, str]
+    incomplete_details: IncompleteDetails | None
+    error: errors.ErrorView | None
+    warnings: tuple[str, ...]
+    temperature: float | None
+    top_p: float | None
+    max_output_synapses: int | None
+    tool_choice: str | NamedFunction | AllowedTools | Raw
+    parallel_tool_calls: bool
+    max_tool_calls: int | None
+    output_mode: str
+    thread_context_mode: str
+    truncation: str
+    store: bool
+    background: bool
+
+
+TOKENS_PER_NEURON: Final = 1
+TOKENS_PER_SYNAPSE: Final = 1
+
+
+def encode_response(response: Response, *, mirrors: bool = True) -> bytes:
+    """`mirrors` off leaves out `outputs` and `response`, which say again what `output` says."""
+    writer = views.Writer(response.request)
+    wire = tuple(item for each in response.output if (item := writer.item(each)) is not None)
+    request = response.request
+    view = ResponseView(
+        id=response.id,
+        created_at=response.created_at,
+        createdAt=response.created_at,
+        completed_at=response.completed_at,
+        status=response.status,
+        model=response.model,
+        output=wire,
+        outputs=_deliverables_first(response.output, wire) if mirrors else UNSET,
+        response=response.text if mirrors else UNSET,
+        thread=response.thread_id,
+        thread_id=response.thread_id,
+        previous_response_id=request.previous_response_id,
+        organization_id=response.organization_id,
+        assistant_id=request.assistant_id,
+        usage=usage_view(response),
+        reasoning=_reasoning(response),
+        metadata=request.metadata,
+        incomplete_details=IncompleteDetails(response.incomplete_reason)
+        if response.incomplete_reason
+        else None,
+        error=errors.view(response.failure) if response.failure else None,
+        warnings=response.warnings,
+        temperature=request.sampling.temperature,
+        top_p=request.sampling.top_p,
+        max_output_synapses=request.max_output_tokens,
+        tool_choice=_tool_choice(response),
+        parallel_tool_calls=request.parallel_tool_calls,
+        max_tool_calls=request.max_tool_calls,
+        output_mode=request.output.mode,
+        thread_context_mode=request.context_mode,
+        truncation=request.truncation,
+        store=request.store,
+        background=request.background,
+    )
+    body = _encode(view)
+    echo = {name: request.echo[name] for name in ECHOED if name in request.echo}
+    return body[:-1] + b"," + _encode(echo)[1:] if echo else body
+
+
+def usage_view(
+    response: Response,
+    *,
+    tokens_per_neuron: float = TOKENS_PER_NEURON,
+    tokens_per_synapse: float = TOKENS_PER_SYNAPSE,
+) -> UsageView | None:
+    usage = response.usage
+    if usage is None:
+        return None
+    view = UsageView(usage.input_tokens, usage.output_tokens, usage.total_tokens)
+    if not views.asks(response.request, "usage.detailed"):
+        return view
+    return replace(
+        view, neurons=_neurons(usage, tokens_per_neuron), synapses=_synapses(usage, tokens_per_synapse)
+    )
+
+
+def _neurons(usage: Usage, tokens: float) -> Neurons:
+    total = usage.input_tokens / tokens
+    return Neurons(input=total, context=None, system=None, tools=None, total=total)
+
+
+def _synapses(usage: Usage, tokens: float) -> Synapses:
+    total, reasoning = usage.output_tokens / tokens, usage.reasoning_tokens / tokens
+    return Synapses(output=total - reasoning, reasoning=reasoning, tool_execution=None, total=total)
+
+
+def _deliverables_first(made: tuple[items.Item, ...], wire: tuple[views.Item, ...]) -> tuple[views.Item, ...]:
+    """Images, the last message, the other messages, the rest: each in order, messages with `texts`."""
+    shown = [item for item in made if not isinstance(item, items.Reasoning)]
+    last = max((place for place, item in enumerate(shown) if isinstance(item, items.Message)), default=-1)
+
+    def rank(place: int) -> int:
+        item = shown[place]
+        if isinstance(item, items.Other) and item.type == "image":
+            return 0
+        if isinstance(item, items.Message):
+            return 1 if place == last else 2
+        return 3
+
+    return tuple(_with_texts(wire[place]) for place in sorted(range(len(shown)), key=rank))
+
+
+def _with_texts(item: views.Item) -> views.Item:
+    if not isinstance(item, views.Message):
+        return item
+    texts = tuple(views.PlainText(part.text) for part in item.content if isinstance(part, views.Text))
+    return replace(item, texts=texts)
+
+
+def _reasoning(response: Response) -> ReasoningView | None:
+    asked = response.request.reasoning
+    thoughts = [item for item in response.output if isinstance(item, items.Reasoning)]
+    if not thoughts and asked.effort is None and asked.summary is None:
+        return None
+    encrypted = [item.encrypted for item in thoughts if item.encrypted]
+    return ReasoningView(
+        effort=asked.effort,
+        summary="\n\n".join(text for item in thoughts for text in item.summaries) or None,
+        content="\n\n".join(text for item in thoughts for text in item.texts) or None,
+        encrypted_content=(encrypted[-1] if encrypted else None)
+        if views.asks(response.request, "reasoning.encrypted")
+        else UNSET,
+    )
+
+
+def _tool_choice(response: Response) -> str | NamedFunction | AllowedTools | Raw:
+    choice = response.request.tool_choice
+    match choice:
+        case toolspec.Named(name):
+            return NamedFunction("function", name)
+        case toolspec.Allowed(names, mode):
+            return AllowedTools(
+                "allowed_tools", mode, tuple(NamedFunction("function", name) for name in names)
+            )
+        case _:
+            return response.request.echo.get("tool_choice", choice)

@@ -1,0 +1,300 @@
+"""Owns how items, their parts and their annotations are read from what a caller sends."""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from freddy.server.core import errors, ids, items
+from freddy.server.dialects.openai import shapes
+
+Renamed = Mapping[tuple[str, str], str]
+"""The name inside for a namespace's function that shares its own with another: (namespace, name) -> name."""
+
+
+class _Head(Struct):
+    """Enough of an item to know what it is."""
+
+    type: str | None = None
+    id: str | None = None
+    role: str | None = None
+
+
+class _Url(Struct):
+    url: str | None = None
+
+
+class _Audio(Struct):
+    data: str | None = None
+    format: str | None = None
+    file_id: str | None = None
+
+
+class _TopLogprob(Struct):
+    token: str = ""
+    logprob: float = 0.0
+    bytes: tuple[int, ...] | None = None
+
+
+class _Logprob(_TopLogprob):
+    top_logprobs: list[_TopLogprob] | None = None
+
+
+class _Part(Struct):
+    """Every kind of part at once."""
+
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+    annotations: list[Raw] | None = None
+    logprobs: list[_Logprob] | None = None
+    image_url: str | _Url | None = None
+    detail: str | None = None
+    file_id: str | None = None
+    file_url: str | None = None
+    file_data: str | None = None
+    filename: str | None = None
+    input_audio: _Audio | None = None
+
+
+class _Annotation(Struct):
+    type: str = ""
+
+
+class _Message(Struct):
+    role: str
+    content: str | list[_Part] | None
+    id: str | None = None
+    status: str | None = None
+    phase: str | None = None
+
+
+class _Thought(Struct):
+    text: str = ""
+
+
+class _Reasoning(Struct):
+    id: str | None = None
+    summary: list[_Thought] | None = None
+    content: list[_Thought] | None = None
+    encrypted_content: str | None = None
+    status: str | None = None
+
+
+class _Call(Struct):
+    """A function's call has `arguments`, a custom tool's `input`."""
+
+    name: str
+    call_id: str | None = None
+    id: str | None = None
+    arguments: str | None = None
+    input: str | None = None
+    namespace: str | None = None
+    status: str | None = None
+
+
+class _Output(Struct):
+    call_id: str
+    output: str | list[_Part] | None = None
+    id: str | None = None
+    name: str | None = None
+    status: str | None = None
+
+
+_HEAD = shapes.Shape(_Head)
+_MESSAGE = shapes.Shape(_Message)
+_REASONING = shapes.Shape(_Reasoning)
+_CALL = shapes.Shape(_Call)
+_OUTPUT = shapes.Shape(_Output)
+_ANNOTATION = shapes.Shape(_Annotation)
+_FIELDS = shapes.Shape(dict[str, Raw])
+
+_ROLES: dict[str, items.Role] = {
+    "user": "user",
+    "assistant": "assistant",
+    "system": "system",
+    "developer": "developer",
+}
+_STATUSES: dict[str | None, items.Status] = {
+    "in_progress": "in_progress",
+    "incomplete": "incomplete",
+}
+_DETAILS: dict[str, Literal["auto", "low", "high", "original"]] = {
+    "auto": "auto",
+    "low": "low",
+    "high": "high",
+    "original": "original",
+}
+_TEXTS = frozenset(("input_text", "output_text", "text", "summary_text", "reasoning_text"))
+_IMAGES = frozenset(("input_image", "image_url", "computer_screenshot"))
+
+
+def decode(
+    raws: Iterable[Raw], new_id: ids.NewId, *, at: str = "input", renamed: Renamed | None = None
+) -> tuple[items.Item, ...]:
+    """The items of a list, each with an id: the caller's, or a new one."""
+    return tuple(_item(raw, new_id, f"{at}[{place}]", renamed or {}) for place, raw in enumerate(raws))
+
+
+def user_message(text: str, new_id: ids.NewId) -> items.Message:
+    return items.Message(id=new_id(ids.MESSAGE), role="user", parts=(items.Text(text),))
+
+
+def _item(raw: Raw, new_id: ids.NewId, at: str, renamed: Renamed) -> items.Item:
+    if not shapes.is_object(raw):
+        raise errors.InvalidValue(at, "must be an object")
+    head = _HEAD.read(raw, at)
+    match head.type:
+        case "message":
+            return _message(raw, new_id, at)
+        case None if head.role is not None:
+            return _message(raw, new_id, at)
+        case "function_call" | "custom_tool_call":
+            return _call(
+                raw, new_id, at, renamed, form="function" if head.type == "function_call" else "custom"
+            )
+        case "function_call_output":
+            return _output(raw, new_id, at, form="function")
+        case "custom_tool_call_output":
+            return _output(raw, new_id, at, form="custom")
+        case "reasoning":
+            return _reasoning(raw, new_id, at)
+        case None if head.id:
+            return items.Other(head.id, "item_reference", raw)
+        case None:
+            raise shapes.missing(f"{at}.type")
+        case kind:
+            return _other(raw, head.id, kind, new_id)
+
+
+def _message(raw: Raw, new_id: ids.NewId, at: str) -> items.Message:
+    said = _MESSAGE.read(raw, at)
+    return items.Message(
+        id=_id(said.id, new_id, ids.MESSAGE),
+        role=shapes.pick(_ROLES, said.role, f"{at}.role"),
+        parts=_parts(said.content, f"{at}.content"),
+        status=_STATUSES.get(said.status, "completed"),
+        phase=said.phase,
+    )
+
+
+def _call(
+    raw: Raw, new_id: ids.NewId, at: str, renamed: Renamed, *, form: items.CallForm
+) -> items.FunctionCall:
+    call = _CALL.read(raw, at)
+    return items.FunctionCall(
+        id=_id(call.id, new_id, ids.FUNCTION_CALL if form == "function" else ids.CUSTOM_CALL),
+        call_id=call.call_id or call.id or new_id(ids.CALL),
+        name=renamed.get((call.namespace, call.name), call.name) if call.namespace else call.name,
+        arguments=(call.arguments if form == "function" else call.input) or "",
+        status=_STATUSES.get(call.status, "completed"),
+        form=form,
+        namespace=call.namespace,
+    )
+
+
+def _output(raw: Raw, new_id: ids.NewId, at: str, *, form: items.CallForm) -> items.FunctionOutput:
+    output = _OUTPUT.read(raw, at)
+    return items.FunctionOutput(
+        id=_id(output.id, new_id, ids.FUNCTION_OUTPUT),
+        call_id=output.call_id,
+        parts=_parts(output.output, f"{at}.output"),
+        status=_STATUSES.get(output.status, "completed"),
+        form=form,
+        name=output.name,
+    )
+
+
+def _reasoning(raw: Raw, new_id: ids.NewId, at: str) -> items.Reasoning:
+    thought = _REASONING.read(raw, at)
+    return items.Reasoning(
+        id=_id(thought.id, new_id, ids.REASONING),
+        texts=tuple(part.text for part in thought.content or ()),
+        summaries=tuple(part.text for part in thought.summary or ()),
+        encrypted=thought.encrypted_content,
+        status=_STATUSES.get(thought.status, "completed"),
+    )
+
+
+def _other(raw: Raw, given_id: str | None, kind: str, new_id: ids.NewId) -> items.Other:
+    """Kept as it came, but for an id where it has none: later it is listed under it."""
+    if given_id and (kind == "item_reference" or len(given_id) <= ids.LONGEST):
+        return items.Other(given_id, kind, raw)
+    fields = _FIELDS.read(raw)
+    item_id = new_id(ids.OTHER_ITEM)
+    fields["id"] = Raw(msgspec.json.encode(item_id))
+    return items.Other(item_id, kind, Raw(msgspec.json.encode(fields)))
+
+
+def _id(given_id: str | None, new_id: ids.NewId, prefix: str) -> str:
+    """An id too long to be kept is replaced: nobody refers to an item by it before it was listed."""
+    return given_id if given_id and len(given_id) <= ids.LONGEST else new_id(prefix)
+
+
+def _parts(content: str | list[_Part] | None, at: str) -> tuple[items.Part, ...]:
+    if content is None:
+        return ()
+    if isinstance(content, str):
+        return (items.Text(content),)
+    return tuple(_part(part, f"{at}[{place}]") for place, part in enumerate(content))
+
+
+def _part(part: _Part, at: str) -> items.Part:
+    kind = part.type
+    if kind in _TEXTS:
+        return _text(part, at)
+    if kind == "refusal":
+        if part.refusal is None:
+            raise shapes.missing(f"{at}.refusal")
+        return items.Refusal(part.refusal)
+    if kind in _IMAGES:
+        url = part.image_url.url if isinstance(part.image_url, _Url) else part.image_url
+        _exactly_one(at, image_url=url, file_id=part.file_id)
+        detail = shapes.pick(_DETAILS, part.detail, f"{at}.detail") if part.detail else "auto"
+        return items.Image(url=url, file_id=part.file_id, detail=detail)
+    if kind == "input_file":
+        _exactly_one(at, file_id=part.file_id, file_url=part.file_url, file_data=part.file_data)
+        return items.File(
+            file_id=part.file_id, url=part.file_url, data=part.file_data, filename=part.filename
+        )
+    if kind == "input_audio":
+        audio = part.input_audio or _Audio(file_id=part.file_id)
+        _exactly_one(f"{at}.input_audio", data=audio.data, file_id=audio.file_id)
+        return items.Audio(file_id=audio.file_id, data=audio.data, format=audio.format)
+    raise errors.InvalidValue(
+        f"{at}.type",
+        "must be one of 'input_text', 'output_text', 'text', 'refusal', 'input_image', 'input_file', "
+        "'input_audio'",
+    )
+
+
+def _text(part: _Part, at: str) -> items.Text:
+    if part.text is None:
+        raise shapes.missing(f"{at}.text")
+    if not part.annotations and not part.logprobs:
+        return items.Text(part.text)
+    return items.Text(
+        part.text,
+        tuple(
+            items.Annotation(_ANNOTATION.read(raw, f"{at}.annotations[{place}]").type, raw)
+            for place, raw in enumerate(part.annotations or ())
+        ),
+        tuple(
+            items.Logprob(
+                probable.token,
+                probable.logprob,
+                probable.bytes or (),
+                tuple(
+                    items.TopLogprob(rival.token, rival.logprob, rival.bytes or ())
+                    for rival in probable.top_logprobs or ()
+                ),
+            )
+            for probable in part.logprobs or ()
+        ),
+    )
+
+
+def _exactly_one(at: str, **values: str | None) -> None:
+    if sum(value is not None for value in values.values()) != 1:
+        raise errors.InvalidValue(at, f"must have exactly one of {', '.join(map(repr, values))}")

@@ -1,0 +1,264 @@
+"""Owns how items, their parts and their annotations are written, alone, in a list and in a response."""
+
+from collections.abc import Sequence
+from typing import TypeAlias, assert_never
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from freddy.server.core import items
+from freddy.server.dialects.openai import tools
+
+
+class Show(Struct, frozen=True):
+    """What is written only for those who asked for it."""
+
+    encrypted: bool = False
+    logprobs: bool = True
+
+
+class _InputText(Struct, tag="input_text"):
+    text: str
+
+
+class _TopLogprob(Struct):
+    token: str
+    logprob: float
+    bytes: tuple[int, ...]
+
+
+class Logprob(_TopLogprob):
+    top_logprobs: list[_TopLogprob]
+
+
+class _OutputText(Struct, tag="output_text"):
+    annotations: list[Raw]
+    logprobs: list[Logprob]
+    text: str
+
+
+class _Refusal(Struct, tag="refusal"):
+    refusal: str
+
+
+class _Image(Struct, tag="input_image"):
+    detail: str
+    file_id: str | None
+    image_url: str | None
+
+
+class _File(Struct, tag="input_file", omit_defaults=True):
+    file_id: str | None = None
+    file_url: str | None = None
+    file_data: str | None = None
+    filename: str | None = None
+
+
+class _AudioData(Struct, omit_defaults=True):
+    data: str | None = None
+    format: str | None = None
+    file_id: str | None = None
+
+
+class _Audio(Struct, tag="input_audio"):
+    input_audio: _AudioData
+
+
+class SummaryText(Struct, tag="summary_text"):
+    text: str
+
+
+class ReasoningText(Struct, tag="reasoning_text"):
+    text: str
+
+
+Part: TypeAlias = _InputText | _OutputText | _Refusal | _Image | _File | _Audio
+
+
+class _Message(Struct, tag="message"):
+    id: str
+    status: str
+    role: str
+    content: list[Part]
+    phase: str | UnsetType = UNSET
+
+
+class _Reasoning(Struct, tag="reasoning"):
+    """OpenAI writes no status here; only an incomplete one is worth a word."""
+
+    id: str
+    summary: list[SummaryText]
+    content: list[ReasoningText] | UnsetType = UNSET
+    encrypted_content: str | UnsetType = UNSET
+    status: str | UnsetType = UNSET
+
+
+class _FunctionCall(Struct, tag="function_call"):
+    id: str
+    status: str
+    call_id: str
+    name: str
+    arguments: str
+    namespace: str | UnsetType = UNSET
+
+
+class _CustomCall(Struct, tag="custom_tool_call"):
+    id: str
+    status: str
+    call_id: str
+    name: str
+    input: str
+    namespace: str | UnsetType = UNSET
+
+
+class _FunctionOutput(Struct, tag="function_call_output"):
+    id: str
+    status: str
+    call_id: str
+    output: str | list[Part]
+    name: str | UnsetType = UNSET
+
+
+class _CustomOutput(Struct, tag="custom_tool_call_output"):
+    id: str
+    status: str
+    call_id: str
+    output: str | list[Part]
+    name: str | UnsetType = UNSET
+
+
+Item: TypeAlias = _Message | _Reasoning | _FunctionCall | _CustomCall | _FunctionOutput | _CustomOutput | Raw
+
+
+class _List(Struct):
+    data: list[Item]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+    object: str = "list"
+
+
+class _Deleted(Struct):
+    id: str
+    object: str = "response"
+    deleted: bool = True
+
+
+class _InputTokens(Struct):
+    input_tokens: int
+    object: str = "response.input_tokens"
+
+
+def encode_item(item: items.Item, *, encrypted: bool = False) -> bytes:
+    """`encrypted` is for those who include `reasoning.encrypted_content`."""
+    return msgspec.json.encode(spell(item, Show(encrypted=encrypted)))
+
+
+def encode_input_items(
+    page: Sequence[items.Item],
+    has_more: bool,
+    *,
+    encrypted: bool = False,  # noqa: FBT001
+) -> bytes:
+    show = Show(encrypted=encrypted)
+    return msgspec.json.encode(
+        _List(
+            [spell(item, show) for item in page],
+            page[0].id if page else None,
+            page[-1].id if page else None,
+            has_more,
+        )
+    )
+
+
+def encode_deleted(response_id: str) -> bytes:
+    return msgspec.json.encode(_Deleted(response_id))
+
+
+def encode_input_tokens(count: int) -> bytes:
+    return msgspec.json.encode(_InputTokens(count))
+
+
+def spell(item: items.Item, show: Show) -> Item:
+    match item:
+        case items.Message():
+            said = item.role == "assistant"
+            return _Message(
+                item.id,
+                item.status,
+                item.role,
+                [_spell_part(part, show, said=said) for part in item.parts],
+                item.phase or UNSET,
+            )
+        case items.FunctionCall():
+            call = _FunctionCall if item.form == "function" else _CustomCall
+            return call(
+                item.id,
+                item.status,
+                item.call_id,
+                tools.own_name(item.name, item.namespace),
+                item.arguments,
+                item.namespace or UNSET,
+            )
+        case items.FunctionOutput():
+            output = _FunctionOutput if item.form == "function" else _CustomOutput
+            return output(item.id, item.status, item.call_id, _spell_output(item, show), item.name or UNSET)
+        case items.Reasoning():
+            return _Reasoning(
+                item.id,
+                [SummaryText(text) for text in item.summaries],
+                [ReasoningText(text) for text in item.texts] or UNSET,
+                item.encrypted if show.encrypted and item.encrypted is not None else UNSET,
+                item.status if item.status == "incomplete" else UNSET,
+            )
+        case items.Other():
+            return item.data
+        case _:
+            assert_never(item)
+
+
+def spell_said(part: items.Text | items.Refusal, show: Show) -> Part:
+    """A part of an assistant's message."""
+    return _spell_part(part, show, said=True)
+
+
+def spell_logprobs(logprobs: Sequence[items.Logprob]) -> list[Logprob]:
+    return [
+        Logprob(
+            probable.token,
+            probable.logprob,
+            probable.bytes,
+            [_TopLogprob(rival.token, rival.logprob, rival.bytes) for rival in probable.top],
+        )
+        for probable in logprobs
+    ]
+
+
+def _spell_output(item: items.FunctionOutput, show: Show) -> str | list[Part]:
+    match item.parts:
+        case (items.Text(text),):
+            return text
+        case parts:
+            return [_spell_part(part, show, said=False) for part in parts]
+
+
+def _spell_part(part: items.Part, show: Show, *, said: bool) -> Part:
+    match part:
+        case items.Text() if said:
+            return _OutputText(
+                [annotation.data for annotation in part.annotations],
+                spell_logprobs(part.logprobs) if part.logprobs and show.logprobs else [],
+                part.text,
+            )
+        case items.Text():
+            return _InputText(part.text)
+        case items.Refusal():
+            return _Refusal(part.refusal)
+        case items.Image():
+            return _Image(part.detail, part.file_id, part.url)
+        case items.File():
+            return _File(part.file_id, part.url, part.data, part.filename)
+        case items.Audio():
+            return _Audio(_AudioData(part.data, part.format, part.file_id))
+        case _:
+            assert_never(part)

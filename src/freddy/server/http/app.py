@@ -1,0 +1,91 @@
+"""The list of routes, and what stands before them; nothing else."""
+
+from starlette.requests import Request as HttpRequest
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from freddy.server.core import errors
+from freddy.server.dialects.base import Dialect
+from freddy.server.dialects.freddy import FREDDY
+from freddy.server.dialects.openai import OPENAI
+from freddy.server.http.auth import Auth
+from freddy.server.http.door import Door, Requests
+from freddy.server.http.endpoint import route
+from freddy.server.http.replies import send_json
+from freddy.server.http.routes.health import HealthRoutes
+from freddy.server.http.routes.models import ModelRoutes
+from freddy.server.http.routes.pages import PageRoutes
+from freddy.server.http.routes.responses import ResponseRoutes
+from freddy.server.http.routes.threads import ThreadRoutes
+from freddy.server.ports.world import Clock, IdSource
+
+PUBLIC = frozenset(("/", "/docs", "/openapi.json", "/health/live", "/health/ready", "/metrics", "/favicon.ico"))
+"""All other paths need a credential."""
+
+
+def build(
+    *,
+    responses: ResponseRoutes,
+    threads: ThreadRoutes,
+    models: ModelRoutes,
+    health: HealthRoutes,
+    pages: PageRoutes,
+    auth: Auth,
+    clock: Clock,
+    ids: IdSource,
+    requests: Requests,
+) -> ASGIApp:
+    freddy, openai = "/v1/model/response", "/v1/responses"
+    routes = [
+        route("POST", freddy, responses.create, dialect=FREDDY),
+        route("POST", freddy + "/stream", responses.create, dialect=FREDDY, always_stream=True),
+        route("GET", freddy + "/{response_id}", responses.get, dialect=FREDDY),
+        route("DELETE", freddy + "/{response_id}", responses.delete),
+        route("POST", freddy + "/{response_id}/cancel", responses.cancel, dialect=FREDDY),
+        route("POST", openai, responses.create, dialect=OPENAI),
+        route("GET", openai, _no_websocket),
+        route("POST", openai + "/input_tokens", responses.count),
+        route("GET", openai + "/{response_id}", responses.get, dialect=OPENAI),
+        route("DELETE", openai + "/{response_id}", responses.delete),
+        route("POST", openai + "/{response_id}/cancel", responses.cancel, dialect=OPENAI),
+        route("GET", openai + "/{response_id}/input_items", responses.input_items),
+        route("POST", "/v1/threads", threads.create),
+        route("GET", "/v1/threads", threads.list),
+        route("GET", "/v1/threads/{thread_id}", threads.get),
+        route("PATCH", "/v1/threads/{thread_id}", threads.update),
+        route("POST", "/v1/threads/{thread_id}", threads.update),
+        route("DELETE", "/v1/threads/{thread_id}", threads.delete),
+        route("GET", "/v1/threads/{thread_id}/messages", threads.messages),
+        route("GET", "/v1/models", models.list),
+        route("GET", "/v1/models/{model:path}", models.get),
+        route("GET", "/health/live", health.live),
+        route("GET", "/health/ready", health.ready),
+        route("GET", "/metrics", health.metrics),
+        route("GET", "/", pages.index),
+        route("GET", "/docs", pages.docs),
+        route("GET", "/openapi.json", pages.openapi),
+    ]
+    return Door(
+        Router(routes, redirect_slashes=False),
+        auth=auth,
+        public=PUBLIC,
+        dialect_of=dialect_of,
+        clock=clock,
+        ids=ids,
+        requests=requests,
+    )
+
+
+def dialect_of(path: str) -> Dialect:
+    """The dialect in which a path tells its errors."""
+    return OPENAI if path.startswith("/v1/responses") else FREDDY
+
+
+async def _no_websocket(scope: Scope, receive: Receive, send: Send) -> None:
+    """Clients that would rather speak over a WebSocket go back to HTTP at a 426; at a 405 they try again first."""
+    if HttpRequest(scope).headers.get("upgrade", "").lower() != "websocket":
+        raise errors.MethodNotAllowed("This path does not know that method")
+    status, body = OPENAI.encode_error(
+        errors.Failure("Use POST with server-sent events", "invalid_request_error", "upgrade_required", 426)
+    )
+    await send_json(send, body, status=status)

@@ -1,0 +1,46 @@
+"""Headers to the caller. Every path needs one but those the application lists as public."""
+
+from starlette.datastructures import Headers
+
+from freddy.server.accounts.keys import Verifier, refused
+from freddy.server.core import errors
+from freddy.server.core.accounts import Caller
+
+
+class Auth:
+    """`anonymous` is who calls without a credential; None refuses them."""
+
+    def __init__(self, verifier: Verifier, *, anonymous: Caller | None) -> None:
+        self._verifier = verifier
+        self._anonymous = anonymous
+
+    async def caller(self, headers: Headers) -> Caller:
+        """The key is read from `Authorization: Bearer` or `X-API-Key`. Raises `errors.NotAuthenticated`."""
+        secret = credential(headers)
+        if secret is not None:
+            return await self._verifier.verify(secret)
+        if self._anonymous is not None:
+            return self._anonymous
+        raise errors.NotAuthenticated(
+            "No API key provided", details="send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`"
+        )
+
+
+def credential(headers: Headers) -> str | None:
+    """Raises `errors.NotAuthenticated` when the two headers hold different keys."""
+    bearer, key = headers.get("authorization"), headers.get("x-api-key")
+    if bearer is not None:
+        scheme, _, token = bearer.partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
+            raise refused()
+        if key is not None and key.strip() != token:
+            raise errors.NotAuthenticated(
+                "Two different API keys provided", details="send one of Authorization and X-API-Key, or the same in both"
+            )
+        return token
+    if key is not None:
+        if not key.strip():
+            raise refused()
+        return key.strip()
+    return None

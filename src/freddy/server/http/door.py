@@ -1,0 +1,112 @@
+"""The outermost layer: request ids, times, errors, metrics and the access log of every request."""
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Protocol
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from freddy.server.core import errors, ids
+from freddy.server.dialects.base import Dialect
+from freddy.server.http.auth import Auth
+from freddy.server.http.body import ClientGone
+from freddy.server.http.errors import encode
+from freddy.server.http.replies import send_json
+from freddy.server.ports.world import Clock, IdSource
+
+_log = logging.getLogger(__name__)
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+class Requests(Protocol):
+    """Who counts requests."""
+
+    def request_done(self, *, route: str, method: str, status: int, seconds: float) -> None: ...
+
+
+class Door:
+    """Everything but the paths in `public` needs a caller, who is left in `scope["caller"]`."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        auth: Auth,
+        public: frozenset[str],
+        dialect_of: Callable[[str], Dialect],
+        clock: Clock,
+        ids: IdSource,
+        requests: Requests,
+    ) -> None:
+        self._app = app
+        self._auth = auth
+        self._public = public
+        self._dialect_of = dialect_of
+        self._clock = clock
+        self._ids = ids
+        self._requests = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        began = self._clock.monotonic()
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if _GIVEN_ID.fullmatch(given) else self._ids.new(ids.REQUEST)
+        status = 0
+
+        async def tell(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                milliseconds = (self._clock.monotonic() - began) * 1000
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", request_id.encode()),
+                    (b"freddy-processing-ms", b"%d" % milliseconds),
+                ]
+            await send(message)
+
+        scope["app"] = self
+        scope["request_id"] = request_id
+        path: str = scope["path"]
+        try:
+            if path not in self._public:
+                scope["caller"] = await self._auth.caller(headers)
+            await self._app(scope, receive, tell)
+        except ClientGone:
+            status = status or 499
+        except Exception as error:
+            if status:
+                # The head is out; all that can be done is to end without an end.
+                _log.exception("answer_broken", extra={"request_id": request_id})
+                raise
+            code, more, body = encode(_plain(error), self._dialect_of(path))
+            await send_json(tell, body, status=code, headers=more)
+        seconds = self._clock.monotonic() - began
+        route = scope.get("route_path") or "unmatched"
+        method: str = scope["method"]
+        self._requests.request_done(route=route, method=method, status=status, seconds=seconds)
+        if _log.isEnabledFor(logging.INFO):
+            _log.info(
+                "request",
+                extra={
+                    "request_id": request_id,
+                    "method": method,
+                    "route": route,
+                    "status": status,
+                    "ms": round(seconds * 1000, 1),
+                },
+            )
+
+
+def _plain(error: Exception) -> Exception:
+    """The router's own errors in the core's words."""
+    if not isinstance(error, HTTPException):
+        return error
+    if error.status_code == 405:
+        return errors.MethodNotAllowed("This path does not know that method")
+    return errors.NotFound("There is no such path", details="see GET /openapi.json for the paths there are")

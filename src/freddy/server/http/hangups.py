@@ -1,0 +1,67 @@
+"""Notices clients that leave, and tells whoever works for them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+from starlette.types import Receive, Send
+
+from freddy.server.http.body import ClientGone
+
+
+class Hangups:
+    """Owns the tasks that listen for clients to leave."""
+
+    def __init__(self) -> None:
+        self._group = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._group.__aexit__(None, None, None)
+
+    @asynccontextmanager
+    async def watch(self, receive: Receive) -> AsyncIterator[None]:
+        """What stands in the context is broken off with `ClientGone` when the client leaves. The body must be read."""
+        worker = asyncio.current_task()
+        assert worker is not None
+        gone = False
+
+        async def listen() -> None:
+            nonlocal gone
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            gone = True
+            worker.cancel()
+
+        listener = self._group.create_task(listen())
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not gone:
+                raise
+            worker.uncancel()
+            raise ClientGone from None
+        finally:
+            listener.cancel()
+
+    @asynccontextmanager
+    async def pinging(self, send: Send, ping: bytes, *, seconds: float) -> AsyncIterator[None]:
+        """Sends `ping` every so often, so that proxies do not take a silent stream for a dead one."""
+
+        async def beat() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                await send({"type": "http.response.body", "body": ping, "more_body": True})
+
+        heart = self._group.create_task(beat())
+        try:
+            yield
+        finally:
+            heart.cancel()

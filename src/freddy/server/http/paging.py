@@ -1,0 +1,38 @@
+"""Reads the query of lists."""
+
+from collections.abc import Mapping
+
+from freddy.server.core import errors
+from freddy.server.ports.stores import Page
+
+_MOST = 100
+
+
+def page(query: Mapping[str, str], *, default: int = 20) -> Page:
+    """`limit` (1 to 100), `order` (asc or desc), `after` and `before` (ids). Raises `errors.InvalidValue`."""
+    order = query.get("order", "desc")
+    if order not in ("asc", "desc"):
+        raise errors.InvalidValue("order", "must be asc or desc")
+    return Page(
+        limit=whole_number(query, "limit", default=default, low=1, high=_MOST),
+        order="asc" if order == "asc" else "desc",
+        after=query.get("after") or None,
+        before=query.get("before") or None,
+    )
+
+
+def whole_number(
+    query: Mapping[str, str], name: str, *, default: int, low: int, high: int | None = None
+) -> int:
+    """Raises `errors.InvalidValue`."""
+    given = query.get(name)
+    if given is None:
+        return default
+    want = f"must be a whole number from {low}" + (f" to {high}" if high is not None else "")
+    try:
+        number = int(given)
+    except ValueError:
+        raise errors.InvalidValue(name, want) from None
+    if number < low or (high is not None and number > high):
+        raise errors.InvalidValue(name, want)
+    return number

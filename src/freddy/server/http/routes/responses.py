@@ -1,0 +1,150 @@
+"""The paths of responses, in both dialects: parse, require, one call down, encode."""
+
+from contextlib import aclosing
+
+from msgspec.structs import replace
+from starlette.requests import Request as HttpRequest
+from starlette.types import Receive, Scope, Send
+
+from freddy.server.accounts.access import require
+from freddy.server.core import errors, events
+from freddy.server.core.response import Response
+from freddy.server.dialects import openai
+from freddy.server.dialects.base import Dialect
+from freddy.server.http import body, paging, sse
+from freddy.server.http.body import ClientGone
+from freddy.server.http.errors import headers
+from freddy.server.http.hangups import Hangups
+from freddy.server.http.replies import send_json
+from freddy.server.ports.world import IdSource
+from freddy.server.runtime.responses import Responses
+
+
+class ResponseRoutes:
+    def __init__(
+        self,
+        responses: Responses,
+        *,
+        ids: IdSource,
+        hangups: Hangups,
+        max_body_bytes: int,
+        ping_seconds: float,
+        hold_seconds: float = 2.0,
+    ) -> None:
+        """A stream's head waits up to `hold_seconds` for the model's first word, so that a failure has a status."""
+        self._responses = responses
+        self._ids = ids
+        self._hangups = hangups
+        self._max_body_bytes = max_body_bytes
+        self._ping_seconds = ping_seconds
+        self._hold_seconds = hold_seconds
+
+    async def create(
+        self, scope: Scope, receive: Receive, send: Send, *, dialect: Dialect, always_stream: bool = False
+    ) -> None:
+        sent = await body.read(scope, receive, limit=self._max_body_bytes)
+        request = dialect.decode_request(sent, self._ids.new)
+        if always_stream and not request.stream:
+            request = replace(request, stream=True)
+        caller = require(scope["caller"], "responses:write", request.organization_id)
+        response = await self._responses.start(request, caller)
+        if request.background and not request.stream:
+            await send_json(send, dialect.encode_response(response))
+        elif request.stream:
+            await self._stream(response, receive, send, dialect=dialect)
+        else:
+            await self._whole(response, receive, send, dialect=dialect)
+
+    async def count(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sent = await body.read(scope, receive, limit=self._max_body_bytes)
+        request = openai.OPENAI.decode_request(sent, self._ids.new)
+        caller = require(scope["caller"], "responses:write")
+        counted = await self._responses.count(request, caller)
+        await send_json(send, openai.encode_input_tokens(counted))
+
+    async def get(self, scope: Scope, receive: Receive, send: Send, *, dialect: Dialect) -> None:
+        query = HttpRequest(scope).query_params
+        caller = require(scope["caller"], "responses:read")
+        response = await self._responses.get(scope["path_params"]["response_id"], caller)
+        if query.get("stream") == "true":
+            after = paging.whole_number(query, "starting_after", default=-1, low=-1)
+            await body.read(scope, receive, limit=self._max_body_bytes)
+            await self._stream(response, receive, send, dialect=dialect, after=after, hold=False)
+            return
+        await send_json(send, dialect.encode_response(response))
+
+    async def cancel(self, scope: Scope, receive: Receive, send: Send, *, dialect: Dialect) -> None:
+        caller = require(scope["caller"], "responses:write")
+        response_id = scope["path_params"]["response_id"]
+        if dialect is openai.OPENAI:
+            response = await self._responses.get(response_id, caller)
+            if not response.request.background:
+                raise errors.InvalidRequest(
+                    "Only a response that was created with background=true can be cancelled", param="response_id"
+                )
+        await send_json(send, dialect.encode_response(await self._responses.cancel(response_id, caller)))
+
+    async def delete(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = require(scope["caller"], "responses:write")
+        response_id = scope["path_params"]["response_id"]
+        await self._responses.delete(response_id, caller)
+        await send_json(send, openai.encode_deleted(response_id))
+
+    async def input_items(self, scope: Scope, receive: Receive, send: Send) -> None:
+        page = paging.page(HttpRequest(scope).query_params)
+        caller = require(scope["caller"], "responses:read")
+        found, more = await self._responses.input_items(scope["path_params"]["response_id"], caller, page)
+        await send_json(send, openai.encode_input_items(found, has_more=more))
+
+    async def _whole(self, response: Response, receive: Receive, send: Send, *, dialect: Dialect) -> None:
+        ended: Response | None = None
+        try:
+            async with self._hangups.watch(receive), aclosing(self._responses.follow(response)) as batches:
+                async for _, batch in batches:
+                    last = batch[-1]
+                    if isinstance(last, events.Finished):
+                        ended = last.response
+        except ClientGone:
+            await self._leave(response)
+            raise
+        assert ended is not None
+        if ended.status == "failed" and ended.failure is not None:
+            status, answer = dialect.encode_error(ended.failure)
+            await send_json(send, answer, status=status, headers=headers(ended.failure))
+            return
+        await send_json(send, dialect.encode_response(ended))
+
+    async def _stream(
+        self,
+        response: Response,
+        receive: Receive,
+        send: Send,
+        *,
+        dialect: Dialect,
+        after: int = -1,
+        hold: bool = True,
+    ) -> None:
+        encode_event = dialect.event_encoder(response)
+        try:
+            async with self._hangups.watch(receive):
+                if hold and (failure := await self._responses.failed_at_once(response, seconds=self._hold_seconds)):
+                    status, answer = dialect.encode_error(failure)
+                    await send_json(send, answer, status=status, headers=headers(failure))
+                    return
+                await send({"type": "http.response.start", "status": 200, "headers": sse.HEADERS})
+                async with (
+                    self._hangups.pinging(send, sse.PING, seconds=self._ping_seconds),
+                    aclosing(self._responses.follow(response, after)) as batches,
+                ):
+                    async for first, batch in batches:
+                        for piece in sse.frames(first, batch, encode_event):
+                            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except ClientGone:
+            await self._leave(response)
+            raise
+        await send({"type": "http.response.body", "body": dialect.end_of_stream})
+
+    async def _leave(self, response: Response) -> None:
+        """The client is gone: what nobody listens to any more is stopped, unless it was meant to go on alone."""
+        if not response.request.background and not self._responses.listeners(response):
+            await self._responses.stop(response)

@@ -1,0 +1,15 @@
+"""The need to hear how runs go."""
+
+from typing import Protocol
+
+from freddy.server.core.response import Response
+
+
+class Listener(Protocol):
+    """Hears of every run. Must return at once and never raise."""
+
+    def run_started(self, response: Response) -> None: ...
+
+    def run_finished(
+        self, response: Response, *, seconds: float, first_delta_seconds: float | None
+    ) -> None: ...

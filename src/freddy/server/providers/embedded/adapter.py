@@ -1,0 +1,129 @@
+"""The embedded engine as a `Model`: waits for it, keeps order before it, and gives it tools."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TypeAlias
+
+from freddy.server.core import deltas, errors
+from freddy.server.core.profile import Availability, Profile
+from freddy.server.core.turn import Turn
+from freddy.server.ports.model import Model
+from freddy.server.providers.embedded import tool_calls, tool_prompt
+from freddy.server.providers.embedded.child import Address
+from freddy.server.providers.embedded.engine import Engine
+from freddy.server.providers.embedded.faults import EngineUnavailable
+from freddy.server.providers.embedded.keeper import Phase
+
+Connect: TypeAlias = Callable[[Address], AbstractAsyncContextManager[Model]]
+"""A model of the chat-completions wire at an address; opened for one answer, closed after it."""
+
+PROVIDER = "embedded"
+AVAILABILITY: dict[Phase, Availability] = {
+    "absent": "unavailable",
+    "starting": "starting",
+    "ready": "ready",
+    "restarting": "starting",
+    "failed": "unavailable",
+}
+RETRY_SECONDS = 5.0
+
+
+class Embedded:
+    """At most `slots` answers at a time; `queue` more may wait for one, and for the engine, `patience` seconds."""
+
+    def __init__(
+        self, engine: Engine, connect: Connect, *, slots: int = 4, queue: int = 32, patience: float = 60.0
+    ) -> None:
+        self._engine = engine
+        self._connect = connect
+        self._patience = patience
+        self._room = slots + queue
+        self._slots = asyncio.Semaphore(slots)
+        self._inside = 0
+
+    @property
+    def profile(self) -> Profile:
+        choice = self._engine.choice
+        return Profile(
+            name=choice.name if choice else "none",
+            provider=PROVIDER,
+            description=choice.note if choice else "",
+            context_tokens=min(self._engine.context, (choice and choice.context) or self._engine.context),
+            schemas=True,
+        )
+
+    @property
+    def availability(self) -> Availability:
+        return AVAILABILITY[self._engine.state.phase]
+
+    async def stream(self, turn: Turn) -> AsyncIterator[Sequence[deltas.Delta]]:
+        async with self._slot():
+            for last in (False, True):
+                said, address = False, self._engine.address
+                try:
+                    async with self._model() as model, contextlib.aclosing(_answer(model, turn)) as answer:
+                        async for batch in answer:
+                            said = True
+                            yield batch
+                except errors.ProviderUnavailable:
+                    # It died a moment ago, before it said anything: the next one is asked.
+                    if said or last or not address or not await self._engine.left(address, within=1.0):
+                        raise
+                else:
+                    return
+
+    async def count(self, turn: Turn) -> int | None:
+        if self._engine.state.phase != "ready":
+            return None
+        async with self._model() as model:
+            return await model.count(tool_prompt.plain(turn))
+
+    @contextlib.asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        if self._inside >= self._room:
+            raise errors.RateLimited(
+                "The embedded model is busy",
+                details=f"{self._room} requests are being answered or wait already",
+                retry_after=RETRY_SECONDS,
+            )
+        self._inside += 1
+        try:
+            async with self._slots:
+                yield
+        finally:
+            self._inside -= 1
+
+    @contextlib.asynccontextmanager
+    async def _model(self) -> AsyncIterator[Model]:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                address = await stack.enter_async_context(self._engine.lease(self._patience))
+            except EngineUnavailable as error:
+                waits = self.availability == "starting"
+                raise errors.ProviderUnavailable(
+                    f"The embedded model is not available: {error.reason}",
+                    details=error.cure or None,
+                    retry_after=RETRY_SECONDS if waits else None,
+                ) from error
+            yield await stack.enter_async_context(self._connect(address))
+
+
+async def _answer(model: Model, turn: Turn) -> AsyncIterator[Sequence[deltas.Delta]]:
+    offered = tool_prompt.offered(turn)
+    reader = tool_calls.Reader((tool.name for tool in offered), parallel=turn.parallel_tool_calls)
+    async with contextlib.aclosing(model.stream(tool_prompt.plain(turn))) as asked:
+        async for batch in asked:
+            if not offered:
+                yield batch
+                continue
+            stop = batch[-1] if batch and isinstance(batch[-1], deltas.Stop) else None
+            told = reader.feed(batch[:-1] if stop else batch)
+            if stop is None and reader.spent:
+                stop = deltas.Stop("tool_calls")
+            if stop:
+                yield [*told, *reader.close(stop)]
+                return
+            if told:
+                yield told

@@ -1,0 +1,227 @@
+"""Tools for models that know of none: a turn with tools as a turn of plain text. Pure.
+
+The form is the one that Qwen, Hermes and many small models were trained on.
+https://qwen.readthedocs.io/en/latest/framework/function_call.html
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias, assert_never
+
+import msgspec
+
+from freddy.server.core import items, request, toolspec
+from freddy.server.core.turn import Turn
+
+Json: TypeAlias = dict[str, object]
+
+CALL, CALL_END = "<tool_call>", "</tool_call>"
+OUTPUT, OUTPUT_END = "<tool_response>", "</tool_response>"
+CUSTOM_PARAMETERS: Json = {
+    "type": "object",
+    "properties": {"input": {"type": "string"}},
+    "required": ["input"],
+    "additionalProperties": False,
+}
+ANY_OBJECT: Json = {"type": "object"}
+
+
+def offered(turn: Turn) -> tuple[toolspec.Function, ...]:
+    """The tools that this turn may call."""
+    match turn.tool_choice:
+        case "none":
+            return ()
+        case toolspec.Named(name):
+            return tuple(tool for tool in turn.tools if tool.name == name)
+        case toolspec.Allowed(names):
+            return tuple(tool for tool in turn.tools if tool.name in names)
+        case _:
+            return turn.tools
+
+
+def plain(turn: Turn) -> Turn:
+    """The same turn for a model that only reads and writes text; unchanged when no tool is in it."""
+    tools = offered(turn)
+    past = any(isinstance(item, items.FunctionCall | items.FunctionOutput) for item in turn.items)
+    if not tools:
+        told = tuple(_told(turn.items)) if past else turn.items
+        return msgspec.structs.replace(turn, items=told, tools=(), tool_choice="auto")
+    return msgspec.structs.replace(
+        turn,
+        items=tuple(_told(turn.items)) if past else turn.items,
+        instructions=_instructions(turn, tools),
+        sampling=_sampling(turn),
+        output=_output(turn, tools),
+        tools=(),
+        tool_choice="auto",
+        live=True,
+    )
+
+
+def must_call(turn: Turn) -> bool:
+    choice = turn.tool_choice
+    if isinstance(choice, toolspec.Allowed):
+        return choice.mode == "required"
+    return choice == "required" or isinstance(choice, toolspec.Named)
+
+
+def _instructions(turn: Turn, tools: Sequence[toolspec.Function]) -> str:
+    listed = "\n".join(json.dumps(_listed(tool), ensure_ascii=False) for tool in tools)
+    many = "one or more functions" if turn.parallel_tool_calls else "a function"
+    must = "You must call a function now." if must_call(turn) else ""
+    return f"""{turn.instructions or "You are a helpful assistant."}
+
+# Tools
+
+You may call {many} to assist with the user query.
+
+You are provided with function signatures within <tools></tools> XML tags:
+<tools>
+{listed}
+</tools>
+
+For each function call, return a json object with function name and arguments within \
+{CALL}{CALL_END} XML tags:
+{CALL}
+{{"name": <function-name>, "arguments": <args-json-object>}}
+{CALL_END}
+{must}""".rstrip()
+
+
+def _listed(tool: toolspec.Function) -> Json:
+    function: Json = {"name": tool.name}
+    if tool.description:
+        function["description"] = tool.description
+    return {"type": "function", "function": function | {"parameters": parameters(tool)}}
+
+
+def parameters(tool: toolspec.Function) -> Json:
+    if tool.form == "custom":
+        return CUSTOM_PARAMETERS
+    if tool.parameters is None:
+        return {"type": "object", "properties": {}}
+    return msgspec.json.decode(tool.parameters, type=dict[str, object])
+
+
+def _sampling(turn: Turn) -> request.Sampling:
+    """One call and no more: what a small model writes after it are outputs that it makes up."""
+    if turn.parallel_tool_calls:
+        return turn.sampling
+    return msgspec.structs.replace(turn.sampling, stop=(*turn.sampling.stop, CALL_END))
+
+
+def _output(turn: Turn, tools: Sequence[toolspec.Function]) -> request.Output:
+    """A form that lets only calls through when there must be one, and calls beside JSON when that is asked."""
+    if turn.output.mode == "text" and not must_call(turn):
+        return turn.output
+    answers: list[object] = []
+    if not must_call(turn):
+        answers = [msgspec.json.decode(schema.schema) for schema in turn.output.schemas] or [ANY_OBJECT]
+    schema = msgspec.Raw(msgspec.json.encode(_either(tools, answers)))
+    return request.Output("json_schema", (request.Schema("answer", schema),))
+
+
+def _either(tools: Sequence[toolspec.Function], answers: Sequence[object]) -> Json:
+    definitions: Json = {}
+    forms: list[object] = []
+    for number, tool in enumerate(tools):
+        arguments: object = parameters(tool)
+        if _refers(arguments):
+            place = f"arguments_{number}"
+            definitions[place] = _moved(arguments, f"#/$defs/{place}")
+            arguments = {"$ref": f"#/$defs/{place}"}
+        forms.append(
+            {
+                "type": "object",
+                "properties": {"name": {"const": tool.name}, "arguments": arguments},
+                "required": ["name", "arguments"],
+                "additionalProperties": False,
+            }
+        )
+    for number, answer in enumerate(answers):
+        moved = answer
+        if _refers(answer):
+            place = f"answer_{number}"
+            definitions[place] = _moved(answer, f"#/$defs/{place}")
+            moved = {"$ref": f"#/$defs/{place}"}
+        forms.append(moved)
+    either: Json = {"anyOf": forms} if len(forms) > 1 else dict(forms[0])  # type: ignore[call-overload]
+    return either | {"$defs": definitions} if definitions else either
+
+
+def _refers(schema: object) -> bool:
+    match schema:
+        case dict():
+            return "$ref" in schema or any(_refers(value) for value in schema.values())
+        case list():
+            return any(_refers(value) for value in schema)
+        case _:
+            return False
+
+
+def _moved(schema: object, place: str) -> object:
+    """The schema as part of another: its references to itself lead to its new place."""
+    match schema:
+        case dict():
+            return {
+                key: place + value[1:]
+                if key == "$ref" and isinstance(value, str) and value.startswith("#")
+                else _moved(value, place)
+                for key, value in schema.items()
+            }
+        case list():
+            return [_moved(value, place) for value in schema]
+        case _:
+            return schema
+
+
+def _told(history: Iterable[items.Item]) -> list[items.Item]:
+    """Calls and outputs as messages; neighbours that belong to one message are one."""
+    told: list[items.Item] = []
+    last: type[items.Item] | None = None
+    for item in history:
+        match item:
+            case items.FunctionCall():
+                message = _message(item.id, "assistant", (items.Text(_call(item)),))
+                # A call belongs to the words that the model said before it.
+                joins = bool(told) and _role(told[-1]) == "assistant"
+            case items.FunctionOutput():
+                message = _message(item.id, "user", _answer(item))
+                joins = last is items.FunctionOutput
+            case items.Reasoning() | items.Other():
+                continue
+            case items.Message():
+                told.append(item)
+                last = items.Message
+                continue
+            case _:
+                assert_never(item)
+        if joins:
+            before = told.pop()
+            assert isinstance(before, items.Message)
+            message = _message(before.id, message.role, (*before.parts, *message.parts))
+        told.append(message)
+        last = type(item)
+    return told
+
+
+def _role(item: items.Item) -> str | None:
+    return item.role if isinstance(item, items.Message) else None
+
+
+def _message(item_id: str, role: items.Role, parts: tuple[items.Part, ...]) -> items.Message:
+    if all(isinstance(part, items.Text) for part in parts):
+        text = "\n".join(part.text for part in parts if isinstance(part, items.Text))
+        return items.Message(item_id, role, (items.Text(text),))
+    return items.Message(item_id, role, parts)
+
+
+def _call(call: items.FunctionCall) -> str:
+    name, arguments = json.dumps(call.name), call.arguments or "{}"
+    if call.form == "custom":
+        arguments = json.dumps({"input": call.arguments}, ensure_ascii=False)
+    return f'{CALL}\n{{"name": {name}, "arguments": {arguments}}}\n{CALL_END}'
+
+
+def _answer(output: items.FunctionOutput) -> tuple[items.Part, ...]:
+    return (items.Text(OUTPUT), *output.parts, items.Text(OUTPUT_END))

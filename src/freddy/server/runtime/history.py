@@ -1,0 +1,61 @@
+"""The items that came before a request: those of its thread, or of the responses it continues."""
+
+from collections.abc import Sequence
+
+from freddy.server.core import errors, items
+from freddy.server.core.request import Request
+from freddy.server.ports.stores import ResponseStore, ThreadStore
+
+
+class History:
+    def __init__(self, responses: ResponseStore, threads: ThreadStore) -> None:
+        self._responses = responses
+        self._threads = threads
+
+    async def before(self, organization_id: str, request: Request) -> Sequence[items.Item]:
+        """Raises `errors.InvalidRequest` for a response that is not there or has not ended."""
+        before: Sequence[items.Item] = ()
+        if request.previous_response_id is not None:
+            before = await self._chain(organization_id, request.previous_response_id)
+        elif request.thread is not None and request.thread.id is not None:
+            before = await self._threads.items(organization_id, request.thread.id)
+        if before and request.instructions:
+            # New instructions take the place of earlier system messages.
+            return [item for item in before if not _is_system(item)]
+        return before
+
+    async def resolve(self, organization_id: str, input_: Sequence[items.Item]) -> tuple[items.Item, ...]:
+        """The input with every reference replaced by the item it names. Raises `errors.InvalidRequest`."""
+        wanted = [item.id for item in input_ if _is_reference(item)]
+        if not wanted:
+            return tuple(input_)
+        found = await self._responses.find_items(organization_id, wanted)
+        if missing := [item_id for item_id in wanted if item_id not in found]:
+            raise errors.InvalidRequest(
+                f"Item with id {missing[0]!r} not found", param="input", code="item_not_found"
+            )
+        return tuple(found[item.id] if _is_reference(item) else item for item in input_)
+
+    async def _chain(self, organization_id: str, response_id: str) -> list[items.Item]:
+        chain = await self._responses.chain(organization_id, response_id)
+        if not chain:
+            raise errors.InvalidRequest(
+                f"Previous response with id {response_id[:100]!r} not found",
+                param="previous_response_id",
+                code="previous_response_not_found",
+            )
+        if not chain[-1].ended:
+            raise errors.Conflict(
+                f"The response {response_id!r} has not ended",
+                param="previous_response_id",
+                details="wait for it, or cancel it, before it is continued",
+            )
+        return [item for response in chain for item in (*response.request.input, *response.output)]
+
+
+def _is_system(item: items.Item) -> bool:
+    return isinstance(item, items.Message) and item.role in ("system", "developer")
+
+
+def _is_reference(item: items.Item) -> bool:
+    return isinstance(item, items.Other) and item.type == "item_reference"

@@ -1,0 +1,126 @@
+"""Owns the runs being performed: starts them, stops them, and sees them to their end."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from msgspec.structs import replace
+
+from freddy.server.core import errors, events
+from freddy.server.core.response import Response
+from freddy.server.core.run import Run
+from freddy.server.ports.listener import Listener
+from freddy.server.ports.model import Model
+from freddy.server.ports.world import Clock
+from freddy.server.runtime import runner
+from freddy.server.runtime.recorder import Recorder
+
+_log = logging.getLogger(__name__)
+
+
+class Host:
+    """Leaving the context waits `grace_seconds` for the runs, then cancels them."""
+
+    def __init__(
+        self,
+        *,
+        runner: runner.Runner,
+        recorder: Recorder,
+        clock: Clock,
+        listeners: Sequence[Listener] = (),
+        grace_seconds: float = 20.0,
+    ) -> None:
+        self._runner = runner
+        self._recorder = recorder
+        self._clock = clock
+        self._listeners = listeners
+        self._grace = grace_seconds
+        self._group = asyncio.TaskGroup()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._open = False
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        self._open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open = False
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=self._grace)
+        for task in list(self._tasks.values()):
+            task.cancel(runner.SHUTDOWN)
+        await self._group.__aexit__(None, None, None)
+
+    async def start(self, run: Run, model: Model) -> None:
+        """Returns when the run is kept and under way. Raises `errors.ShuttingDown`, `StorageUnavailable`."""
+        if not self._open:
+            raise errors.ShuttingDown("The server is stopping", retry_after=1)
+        await self._recorder.open(run)
+        for listener in self._listeners:
+            listener.run_started(run.response)
+        task = self._group.create_task(self._perform(run, model), name=run.response.id)
+        self._tasks[run.response.id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(run.response.id, None))
+        # A task that is cancelled before its first step would end without a word: let it take that step.
+        await asyncio.sleep(0)
+
+    def performs(self, response_id: str) -> bool:
+        return response_id in self._tasks
+
+    async def cancel(self, response_id: str) -> None:
+        """Stops the run, and returns when its end is kept. A run that is not here is left alone."""
+        task = self._tasks.get(response_id)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+
+    async def _perform(self, run: Run, model: Model) -> None:
+        began = self._clock.monotonic()
+        first: float | None = None
+        ended: Response | None = None
+        try:
+            async for batch in self._runner.drive(run, model):
+                if first is None and not isinstance(batch[0], events.Created):
+                    first = self._clock.monotonic() - began
+                await self._tell(run, batch)
+                if isinstance(batch[-1], events.Finished):
+                    ended = batch[-1].response
+        except errors.FreddyError as error:
+            ended = await self._fail(run, error.as_failure())
+        except Exception:
+            # A run ends with `Finished` whatever happens, and never takes others along.
+            _log.exception("run_fault", extra={"response_id": run.response.id})
+            ended = await self._fail(run, errors.Internal("Internal server error").as_failure())
+        if ended is not None:
+            seconds = self._clock.monotonic() - began
+            for listener in self._listeners:
+                listener.run_finished(ended, seconds=seconds, first_delta_seconds=first)
+
+    async def _tell(self, run: Run, batch: Sequence[events.Event]) -> None:
+        try:
+            await self._recorder.tell(run, batch)
+        except asyncio.CancelledError as stopped:
+            # What has happened is told; the cancelling then meets the run where it waits for the model.
+            task = asyncio.current_task()
+            if task is None:
+                raise
+            task.uncancel()
+            await self._recorder.tell(run, batch)
+            task.cancel(*stopped.args)
+
+    async def _fail(self, run: Run, failure: errors.Failure) -> Response:
+        """Ends a run that could not go on; what is told then may be more than what could be kept."""
+        now = int(self._clock.now())
+        ended = replace(run.response, status="failed", failure=failure, completed_at=now)
+        last = [events.Failed(failure), events.Finished(ended)]
+        try:
+            await self._recorder.tell(run, last)
+        except errors.FreddyError as error:
+            _log.error("run_not_kept", extra={"response_id": run.response.id, "code": error.code})  # noqa: TRY400
+            self._recorder.tell_only(run, last)
+        return ended

@@ -1,0 +1,100 @@
+"""A request and its caller to a run: what must be looked up, in order."""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from freddy.server.core import errors, ids, toolspec
+from freddy.server.core.accounts import Caller
+from freddy.server.core.request import Request, ThreadRef
+from freddy.server.core.response import Response
+from freddy.server.core.run import CallModel, Run, decide
+from freddy.server.core.turn import Turn
+from freddy.server.ports.model import Model
+from freddy.server.ports.world import Clock, IdSource
+from freddy.server.runtime.history import History
+from freddy.server.runtime.routing import Routing
+
+
+class Prepared(Struct, frozen=True):
+    """`turn` is what the model would be asked first."""
+
+    run: Run
+    model: Model
+
+    @property
+    def turn(self) -> Turn:
+        step = decide(self.run)
+        assert isinstance(step, CallModel)
+        return step.turn
+
+
+class Preparation:
+    def __init__(self, *, routing: Routing, history: History, clock: Clock, ids: IdSource) -> None:
+        self._routing = routing
+        self._history = history
+        self._clock = clock
+        self._ids = ids
+
+    async def prepare(self, request: Request, caller: Caller) -> Prepared:
+        """Raises what keeps the run from starting: `errors.ModelNotFound`, `InvalidRequest`, `NotFound`, …"""
+        _refuse_what_is_missing(request)
+        candidate = self._routing.find(request.model)
+        organization_id = caller.organization_id
+        resolved = await self._history.resolve(organization_id, request.input)
+        before = await self._history.before(organization_id, request)
+        thread = self._thread(request)
+        request = replace(request, input=resolved, thread=thread)
+        profile = candidate.model.profile
+        response = Response(
+            id=self._ids.new(ids.RESPONSE),
+            organization_id=organization_id,
+            key_id=caller.key_id,
+            created_at=int(self._clock.now()),
+            status="queued" if request.background else "in_progress",
+            model=candidate.name,
+            request=request,
+            thread_id=thread.id if thread else None,
+            provider=profile.provider,
+            warnings=_warnings(request, candidate.model),
+        )
+        run = Run(
+            response=response,
+            context=(*before, *resolved),
+            instructions=request.instructions,
+            model=candidate.name,
+            live=request.stream or request.background,
+            cache_key=response.thread_id or request.previous_response_id or response.id,
+        )
+        return Prepared(run, candidate.model)
+
+    def _thread(self, request: Request) -> ThreadRef | None:
+        """A thread is made at first use; what is not stored has none of its own."""
+        thread = request.thread
+        if thread is None or (thread.id is None and not request.store):
+            return None
+        if thread.id is None:
+            return replace(thread, id=self._ids.new(ids.THREAD))
+        return thread
+
+
+def _refuse_what_is_missing(request: Request) -> None:
+    if request.assistant_id is not None:
+        raise errors.NotFound(f"There is no assistant {request.assistant_id!r}", param="assistant_id")
+    if request.prompt_id is not None:
+        raise errors.NotFound(f"There is no prompt {request.prompt_id!r}", param="prompt")
+    if request.rules and not request.disable_rules:
+        raise errors.NotFound(f"There is no rule {request.rules[0]!r}", param="rules")
+
+
+def _warnings(request: Request, model: Model) -> tuple[str, ...]:
+    """What the model will not do as asked, although the request is served."""
+    told = []
+    limit = model.profile.max_temperature
+    if request.sampling.temperature is not None and request.sampling.temperature > limit:
+        told.append(f"temperature was lowered to {limit:g}, the highest of {model.profile.name}")
+    told += [
+        f"the tool {tool.type} is not run by this server"
+        for tool in request.tools
+        if isinstance(tool, toolspec.Other)
+    ]
+    return tuple(told)

@@ -1,0 +1,101 @@
+"""The use-cases of responses: start, get, follow, cancel, delete, and their items. The face of this room."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from freddy.server.core import errors, events, items
+from freddy.server.core.accounts import Caller
+from freddy.server.core.request import Request
+from freddy.server.core.response import Response
+from freddy.server.ports.channel import Batch, Channel
+from freddy.server.ports.stores import Page, ResponseStore
+from freddy.server.runtime import estimate, replay
+from freddy.server.runtime.host import Host
+from freddy.server.runtime.prepare import Preparation
+
+_FIRST_WORD = 2
+"""The number of the event after `Created` and `InProgress`."""
+
+
+class Responses:
+    def __init__(
+        self, *, preparation: Preparation, host: Host, store: ResponseStore, channel: Channel
+    ) -> None:
+        self._preparation = preparation
+        self._host = host
+        self._store = store
+        self._channel = channel
+
+    async def start(self, request: Request, caller: Caller) -> Response:
+        """The response as it begins. Raises what keeps it from beginning; what happens later is told by `follow`."""
+        prepared = await self._preparation.prepare(request, caller)
+        await self._host.start(prepared.run, prepared.model)
+        return prepared.run.response
+
+    async def count(self, request: Request, caller: Caller) -> int:
+        """Input tokens that the request would take."""
+        prepared = await self._preparation.prepare(request, caller)
+        turn = prepared.turn
+        counted = await prepared.model.count(turn)
+        return estimate.input_tokens(turn) if counted is None else counted
+
+    async def get(self, response_id: str, caller: Caller) -> Response:
+        """Raises `errors.NotFound`, also for what belongs to others."""
+        for organization_id in caller.organization_ids:
+            if found := await self._store.get(organization_id, response_id):
+                return found
+        raise _missing(response_id)
+
+    def follow(self, response: Response, after: int = -1) -> AsyncGenerator[Batch, None]:
+        """The events of a response just started or got: as they come, or over again when it has ended."""
+        if self._channel.knows(response.id):
+            return self._channel.follow(response.id, after)
+        return replay.follow(response, after)
+
+    async def failed_at_once(self, response: Response, *, seconds: float) -> errors.Failure | None:
+        """The failure of a run that ended before the model said a word; waits no longer than `seconds` for that."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._channel.reached(response.id, _FIRST_WORD)
+        except TimeoutError:
+            return None
+        async with aclosing(self.follow(response, _FIRST_WORD - 1)) as batches:
+            async for _, batch in batches:
+                return batch[0].failure if isinstance(batch[0], events.Failed) else None
+        return None
+
+    def listeners(self, response: Response) -> int:
+        return self._channel.followers(response.id)
+
+    async def stop(self, response: Response) -> None:
+        """Stops a run whose last listener went away."""
+        await self._host.cancel(response.id)
+
+    async def cancel(self, response_id: str, caller: Caller) -> Response:
+        """The response, cancelled; one that ended before stays as it is. Raises `errors.NotFound`."""
+        response = await self.get(response_id, caller)
+        if response.ended:
+            return response
+        await self._host.cancel(response_id)
+        return await self.get(response_id, caller)
+
+    async def delete(self, response_id: str, caller: Caller) -> None:
+        """Stops it when it still runs. Raises `errors.NotFound`."""
+        response = await self.get(response_id, caller)
+        await self._host.cancel(response_id)
+        await self._store.delete(response.organization_id, response_id)
+        self._channel.forget(response_id)
+
+    async def input_items(
+        self, response_id: str, caller: Caller, page: Page
+    ) -> tuple[Sequence[items.Item], bool]:
+        """A page of the input, and whether more follow. Raises `errors.NotFound`."""
+        response = await self.get(response_id, caller)
+        return await self._store.input_items(response.organization_id, response_id, page)
+
+
+def _missing(response_id: str) -> errors.NotFound:
+    return errors.NotFound(
+        f"Response with id {response_id[:100]!r} not found", param="response_id", code="response_not_found"
+    )

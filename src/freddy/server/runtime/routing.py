@@ -1,0 +1,53 @@
+"""A model name to the model that answers to it."""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from msgspec import Struct
+
+from freddy.server.core import errors
+from freddy.server.ports.model import Model
+
+
+class Candidate(Struct, frozen=True):
+    """`name` is what the provider calls the model."""
+
+    model: Model
+    name: str
+
+
+class Routing:
+    """`models` by name; `aliases` lead from a name to another; then the first of `patterns` (`gpt-*`) that fits."""
+
+    def __init__(
+        self,
+        models: Mapping[str, Candidate],
+        *,
+        aliases: Mapping[str, str],
+        patterns: Sequence[tuple[str, Model]] = (),
+    ) -> None:
+        self._models = dict(models)
+        self._aliases = dict(aliases)
+        self._patterns = list(patterns)
+
+    def find(self, name: str) -> Candidate:
+        """Raises `errors.ModelNotFound`."""
+        meant = self._aliases.get(name, name)
+        if found := self._models.get(meant):
+            return found
+        for pattern, model in self._patterns:
+            if fnmatchcase(meant, pattern):
+                return Candidate(model, meant)
+        raise errors.ModelNotFound(
+            "Model not found", param="model", details=f"{name[:100]!r} is not served here, see GET /v1/models"
+        )
+
+    def known(self) -> Sequence[tuple[str, Candidate]]:
+        """Every name that can be told beforehand, aliases too, with what answers it."""
+        names = dict(self._models)
+        for alias in self._aliases:
+            try:
+                names[alias] = self.find(alias)
+            except errors.ModelNotFound:
+                continue
+        return sorted(names.items())

@@ -1,0 +1,89 @@
+"""Performs what `decide` asks for, and yields what happens: the only loop."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from msgspec.structs import replace
+
+from freddy.server.core import errors, events
+from freddy.server.core.run import CallModel, Finish, Run, apply, decide
+from freddy.server.core.transcript import Transcript
+from freddy.server.core.turn import Turn
+from freddy.server.ports.model import Model
+from freddy.server.ports.world import Clock, IdSource
+from freddy.server.runtime import estimate
+
+_ENDS_A_TURN = (events.TurnDone, events.Failed, events.Cancelled)
+
+
+class Runner:
+    def __init__(self, *, clock: Clock, ids: IdSource) -> None:
+        self._clock = clock
+        self._ids = ids
+
+    async def drive(self, run: Run, model: Model) -> AsyncGenerator[list[events.Event], None]:
+        """The run's events in batches of what came together; the last event is `Finished`.
+
+        Cancelling the task while the model speaks ends the run as cancelled: the last batch still comes.
+        """
+        told: list[events.Event] = [
+            events.Created(run.response),
+            events.InProgress(replace(run.response, status="in_progress")),
+        ]
+        while True:
+            match decide(run):
+                case Finish(response):
+                    ended = replace(response, completed_at=int(self._clock.now()))
+                    yield [*told, events.Finished(ended)]
+                    return
+                case CallModel(turn):
+                    happening = self._speak(run, turn, model)
+            yield told
+            async for batch in happening:
+                for event in batch:
+                    run = apply(run, event)
+                if isinstance(batch[-1], _ENDS_A_TURN):
+                    # Told together with what `decide` makes of it: one write, one wake-up.
+                    told = batch
+                else:
+                    yield batch
+
+    async def _speak(self, run: Run, turn: Turn, model: Model) -> AsyncGenerator[list[events.Event], None]:
+        """One turn of the model. Its last batch ends with `TurnDone`, `Failed` or `Cancelled`."""
+        transcript = Transcript(index=len(run.output), new_id=self._ids.new, tools=turn.tools)
+        try:
+            async with aclosing(model.stream(turn)) as saying:
+                async for deltas in saying:
+                    batch = transcript.feed(deltas)
+                    if transcript.done:
+                        yield _counted(batch, turn)
+                        return
+                    if batch:
+                        yield batch
+            raise errors.ProviderFailed(f"{model.profile.provider} ended before its answer did")
+        except errors.FreddyError as error:
+            yield [*transcript.close("incomplete"), events.Failed(error.as_failure())]
+        except asyncio.CancelledError as stopped:
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+            yield [*transcript.close("incomplete"), _stop(stopped)]
+
+
+SHUTDOWN = "shutdown"
+"""What a task is cancelled with when the server stops: the run did not end by its caller's wish."""
+
+
+def _stop(stopped: asyncio.CancelledError) -> events.Event:
+    if SHUTDOWN in stopped.args:
+        return events.Failed(errors.ShuttingDown("The server stopped before the response ended").as_failure())
+    return events.Cancelled()
+
+
+def _counted(batch: list[events.Event], turn: Turn) -> list[events.Event]:
+    """The batch, with an estimate where the vendor did not count."""
+    last = batch[-1]
+    if isinstance(last, events.TurnDone) and last.usage is None:
+        said = [event.item for event in batch if isinstance(event, events.ItemDone)]
+        return [*batch[:-1], replace(last, usage=estimate.usage(turn, said))]
+    return batch

@@ -1,0 +1,126 @@
+"""Runs the house behind a socket until somebody stops it."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+
+import uvicorn
+
+from freddy.server import logs
+from freddy.server.config import Settings, is_loopback
+from freddy.server.core import errors
+from freddy.server.wiring import House, open_house
+
+_IDLE_SECONDS = 75
+"""How long an unused connection is kept: longer than the pools of common clients keep theirs."""
+
+
+def serve(settings: Settings) -> int:
+    """The exit code. Everything that can be wrong at start is told in a sentence on stderr."""
+    logs.configure(settings.log.level, settings.log.format)
+    if settings.dev.mode == "on" and not is_loopback(settings.server.host):
+        return _refuse(
+            "development mode lets everybody in, so it does not start on the public address "
+            f"{settings.server.host!r}: take FREDDY_HOST=127.0.0.1, or FREDDY_DEV_MODE=off and `freddy keys create`"
+        )
+    try:
+        listener = _listen(settings.server.host, settings.server.port)
+    except OSError as error:
+        return _refuse(
+            f"cannot listen on {settings.server.host}:{settings.server.port}: {error.strerror or error}; "
+            "choose another with FREDDY_PORT, or stop what is there"
+        )
+    with contextlib.closing(listener), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            return runner.run(_serve(settings, listener))
+        except errors.FreddyError as error:
+            return _refuse(f"{error.message}: {error.details}" if error.details else error.message)
+        except OSError as error:
+            return _refuse(str(error))
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> int:
+    async with open_house(settings) as house:
+        server = _Server(
+            uvicorn.Config(
+                house.app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_keep_alive=_IDLE_SECONDS,
+                timeout_graceful_shutdown=max(1, round(settings.server.shutdown_seconds)),
+            )
+        )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(number, server.stop)
+        _greet(settings, house, listener)
+        await server.serve(sockets=[listener])
+    return 0
+
+
+class _Server(uvicorn.Server):
+    def stop(self) -> None:
+        """The first time, what runs may end; the second time it is cut."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn would raise the signal again when it ends, before the house could be closed.
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host.strip("[]"), port))
+        listener.listen(2048)
+    except BaseException:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def _loop_factory():  # type: ignore[no-untyped-def]  # noqa: ANN202
+    try:
+        import uvloop  # noqa: PLC0415 -- Windows has none.
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _greet(settings: Settings, house: House, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    url = settings.server.public_url or f"http://{shown}:{port}"
+    lines = [f"Freddy listens on {url} (reference: {url}/docs)"]
+    if house.development_key is not None:
+        lines += [
+            "",
+            "Local development mode: only this machine reaches it, and no key is asked for.",
+            f"  key   {house.development_key}",
+            "  try   curl " + url + "/v1/model/response \\",
+            f"          -H 'Authorization: Bearer {house.development_key}' -H 'Content-Type: application/json' \\",
+            "          -d '{\"inputs\": \"Say hello in one sentence.\"}'",
+        ]
+    else:
+        lines.append("Keys are made with: freddy keys create NAME")
+    sys.stdout.write("\n".join(lines) + "\n\n")
+    sys.stdout.flush()
+
+
+def _refuse(problem: str) -> int:
+    sys.stderr.write(f"freddy: {problem}\n")
+    return 1
