@@ -5,7 +5,7 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 
@@ -93,7 +93,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _loop_factory():  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop  # noqa: PLC0415 -- Windows has none.
     except ImportError:

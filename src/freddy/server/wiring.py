@@ -1,25 +1,21 @@
 """Builds the house: the only module that knows every room."""
 
 import asyncio
-import contextlib
 import logging
 import os
-import signal
-import socket
-import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+import secrets
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-import uvicorn
 from msgspec import Struct
 from starlette.types import ASGIApp
 
-from freddy.server import logs, world
+from freddy.server import world
 from freddy.server.accounts import development, keys
 from freddy.server.config import Settings, Upstream
-from freddy.server.core import errors
 from freddy.server.core.accounts import ApiKey, Caller
 from freddy.server.core.profile import Profile
 from freddy.server.http import app
@@ -35,6 +31,12 @@ from freddy.server.ports.model import Model
 from freddy.server.ports.wire import Limits
 from freddy.server.providers._wire import PooledWire
 from freddy.server.providers.compatible.adapter import Compatible
+from freddy.server.providers.embedded import arrival, catalog, weights
+from freddy.server.providers.embedded.adapter import PROVIDER, Embedded
+from freddy.server.providers.embedded.child import Address
+from freddy.server.providers.embedded.child import Limits as EngineLimits
+from freddy.server.providers.embedded.engine import Engine
+from freddy.server.providers.embedded.keeper import Choice
 from freddy.server.runtime.history import History
 from freddy.server.runtime.host import Host
 from freddy.server.runtime.prepare import Preparation
@@ -100,9 +102,9 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             keep_seconds=settings.channel.retention_seconds,
             keep_events=settings.channel.retention_events,
         )
-        embedded = await stack.enter_async_context(_embedded(settings))
-        routing = await _routing(settings, stack, embedded)
-        metrics = Metrics(release, embedded.phase)
+        engine = await stack.enter_async_context(_engine(settings))
+        routing = await _routing(settings, stack, engine)
+        metrics = Metrics(release, lambda: engine.state.phase)
         host = await stack.enter_async_context(
             Host(
                 runner=Runner(clock=clock, ids=ids),
@@ -120,7 +122,9 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             store=responses_store,
             channel=channel,
         )
-        secret, ring, anonymous = None, list[ApiKey](), None
+        secret: str | None = None
+        ring: list[ApiKey] = []
+        anonymous: Caller | None = None
         if settings.development:
             secret = await asyncio.to_thread(_development_key, settings)
             ring = development.key_ring(secret, clock=clock, ids_from=ids)
@@ -143,8 +147,8 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
                 ),
                 models=ModelRoutes(routing),
                 health=HealthRoutes(
-                    needed={"database": database.check},
-                    told={"embedded_model": embedded.check},
+                    needed={"database": partial(_readable, database)},
+                    told={"embedded_model": partial(_told, engine)},
                     metrics=metrics.render,
                     version=release,
                 ),
@@ -156,3 +160,114 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             ),
             secret,
         )
+
+
+async def _routing(settings: Settings, stack: AsyncExitStack, engine: Engine) -> Routing:
+    """Who answers to which name: the embedded models, the aliases, then the upstreams in their order."""
+    models: dict[str, Candidate] = {}
+    aliases: dict[str, str] = {}
+    patterns: list[tuple[str, Model]] = []
+    if engine.choice is not None:
+        connect = partial(_embedded_at, context=engine.context, limits=_limits(settings))
+        slots, queue = settings.engine.slots, settings.engine.queue
+        models[DEFAULT_MODEL] = Candidate(Embedded(engine, connect, slots=slots, queue=queue))
+        if settings.development and not settings.upstreams:
+            aliases |= dict.fromkeys(DOCUMENTED_MODELS, DEFAULT_MODEL)
+    for upstream in settings.upstreams:
+        model = await stack.enter_async_context(_upstream(upstream, settings))
+        patterns += [(pattern, model) for pattern in upstream.models]
+        models |= {name: Candidate(model, name) for name in upstream.models if "*" not in name}
+        if upstream.default_model and DEFAULT_MODEL not in models:
+            models[DEFAULT_MODEL] = Candidate(model, upstream.default_model)
+    return Routing(models, aliases={**aliases, **settings.aliases}, patterns=patterns)
+
+
+@asynccontextmanager
+async def _upstream(upstream: Upstream, settings: Settings) -> AsyncIterator[Compatible]:
+    profile = Profile(name=upstream.name, provider=upstream.name, images=True, audio=True, files=True, reasoning=True)
+    async with PooledWire(upstream.name, upstream.url, limits=_limits(settings)) as wire:
+        yield Compatible(wire, profile, key=upstream.key)
+
+
+def _limits(settings: Settings) -> Limits:
+    waits = settings.timeouts
+    return Limits(waits.connect_seconds, waits.first_token_seconds, waits.idle_seconds, waits.total_seconds)
+
+
+@asynccontextmanager
+async def _engine(settings: Settings) -> AsyncIterator[Engine]:
+    """The embedded engine, under way; a better model than it begins with is pulled beside it."""
+    folder, asked = settings.models_path, settings.model.name
+    better: catalog.Weights | None = None
+    choice: Choice | None = None
+    if asked == "auto":
+        name = await asyncio.to_thread(weights.preferred, folder) or catalog.SMOLLM2.name
+        better = catalog.QWEN_CODER if settings.model.pull and name != catalog.QWEN_CODER.name else None
+        choice = _choice(name, folder)
+    elif asked != "none":
+        choice = _choice(asked, folder)
+    limits = EngineLimits(
+        parallel=settings.engine.slots,
+        context=settings.engine.context_tokens,
+        cache_mib=settings.engine.cache_mib,
+        idle_seconds=settings.engine.sleep_idle_seconds,
+        threads=settings.engine.threads or None,
+        batch_threads=settings.engine.threads or None,
+    )
+    async with Engine(choice, limits=limits) as engine, asyncio.TaskGroup() as tasks:
+        if better is None:
+            yield engine
+            return
+        coming = arrival.improve(
+            engine, better, _choice(better.name, folder), folder=folder, index=settings.model.index_url
+        )
+        arriving = tasks.create_task(coming)
+        yield engine
+        arriving.cancel()
+
+
+def _choice(name: str, folder: Path) -> Choice:
+    known = catalog.find(name)
+    return Choice(
+        known.name if known else Path(name).stem,
+        partial(weights.resolve, name, folder),
+        note=known.note if known else "",
+        context=known.context if known else None,
+    )
+
+
+@asynccontextmanager
+async def _embedded_at(address: Address, *, context: int, limits: Limits) -> AsyncIterator[Model]:
+    """The engine behind an address, as what it is: a server that speaks chat completions."""
+    profile = Profile(name="embedded", provider=PROVIDER, context_tokens=context)
+    async with (
+        PooledWire("The embedded model", address.base_url + "/v1", limits=limits, socket=address.socket) as wire,
+        PooledWire("The embedded model", address.base_url, limits=limits, socket=address.socket) as counter,
+    ):
+        yield Compatible(wire, profile, key=address.api_key, counter=counter)
+
+
+async def _told(engine: Engine) -> str:
+    state = engine.state
+    if state.phase == "ready":
+        return "ok"
+    return f"{state.phase}: {state.reason}" if state.reason else state.phase
+
+
+async def _readable(database: Database) -> str:
+    await database.read(lambda connection: connection.execute("SELECT 1").fetchone())
+    return "ok"
+
+
+def _development_key(settings: Settings) -> str:
+    """The key that the settings name, or else one that is made once and kept for this machine's user alone."""
+    if settings.dev.api_key:
+        return settings.dev.api_key
+    path = settings.dev_key_path
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        secret = keys.PREFIX + secrets.token_urlsafe(32)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secret + "\n")
+        return secret

@@ -20,6 +20,6 @@ def run(arguments: argparse.Namespace) -> int:
     for warning in origins.warnings:
         log.warning("setting_ignored", reason=warning)
     # Only now: the settings' errors come fast, and without the server's other packages.
-    from freddy.server.wiring import serve  # noqa: PLC0415
+    from freddy.server.serving import serve  # noqa: PLC0415
 
     return serve(settings)

@@ -75,7 +75,7 @@ class File(Struct, frozen=True, tag="file", omit_defaults=True):
 Part: TypeAlias = Text | Refusal | Image | Audio | File
 
 
-class Message(Struct, frozen=True, tag="message", omit_defaults=True):
+class Message(Struct, frozen=True, tag_field="kind", tag="message", omit_defaults=True):
     id: str
     role: Role
     parts: tuple[Part, ...]
@@ -89,7 +89,7 @@ class Message(Struct, frozen=True, tag="message", omit_defaults=True):
         return "".join(part.text for part in self.parts if isinstance(part, Text))
 
 
-class Reasoning(Struct, frozen=True, tag="reasoning", omit_defaults=True):
+class Reasoning(Struct, frozen=True, tag_field="kind", tag="reasoning", omit_defaults=True):
     """What a model thought: `texts` in the open, `summaries` of it, `encrypted` for the vendor's eyes."""
 
     id: str
@@ -99,7 +99,7 @@ class Reasoning(Struct, frozen=True, tag="reasoning", omit_defaults=True):
     status: Status = "completed"
 
 
-class FunctionCall(Struct, frozen=True, tag="function_call", omit_defaults=True):
+class FunctionCall(Struct, frozen=True, tag_field="kind", tag="function_call", omit_defaults=True):
     """`arguments` is JSON text (free text in a `custom` call); `call_id` joins the call to its output."""
 
     id: str
@@ -111,7 +111,7 @@ class FunctionCall(Struct, frozen=True, tag="function_call", omit_defaults=True)
     namespace: str | None = None
 
 
-class FunctionOutput(Struct, frozen=True, tag="function_output", omit_defaults=True):
+class FunctionOutput(Struct, frozen=True, tag_field="kind", tag="function_output", omit_defaults=True):
     id: str
     call_id: str
     parts: tuple[Part, ...]
@@ -124,7 +124,7 @@ class FunctionOutput(Struct, frozen=True, tag="function_output", omit_defaults=T
         return "".join(part.text for part in self.parts if isinstance(part, Text))
 
 
-class Other(Struct, frozen=True, tag="other"):
+class Other(Struct, frozen=True, tag_field="kind", tag="other"):
     """An item of a kind that this server only keeps and hands back: `data` is its JSON object."""
 
     id: str

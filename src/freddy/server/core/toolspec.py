@@ -7,7 +7,7 @@ from msgspec import Raw, Struct
 from freddy.server.core import items
 
 
-class Function(Struct, frozen=True, tag="function", omit_defaults=True):
+class Function(Struct, frozen=True, tag_field="kind", tag="function", omit_defaults=True):
     """A function of the caller. `parameters` is a JSON Schema (2020-12); None takes no arguments.
 
     `form="custom"` takes one free text; what the caller declared it with is in `format`.
@@ -23,7 +23,7 @@ class Function(Struct, frozen=True, tag="function", omit_defaults=True):
     namespace: str | None = None
 
 
-class Other(Struct, frozen=True, tag="other"):
+class Other(Struct, frozen=True, tag_field="kind", tag="other"):
     """A tool this server knows of but does not run: kept for the echo, never shown to a model."""
 
     type: str

@@ -21,6 +21,7 @@ class Transcript:
         self._tools = {tool.name: tool for tool in tools}
         self._open: _Message | _Reasoning | None = None
         self._calls: dict[int, _Call] = {}
+        self._waiting: list[_Message | _Reasoning] = []
 
     @property
     def done(self) -> bool:
@@ -63,14 +64,13 @@ class Transcript:
 
     def close(self, status: items.Status) -> Iterator[events.Event]:
         """Ends what is open. Only the last item may be `incomplete`: the others were whole before it began."""
-        calls = sorted(self._calls.values(), key=lambda call: call.index)
-        self._calls = {}
-        last = self._open is None or not calls
+        begun: list[_Message | _Reasoning | _Call] = [*self._calls.values(), *self._waiting]
         if self._open is not None:
-            yield from self._open.close(status if last else "completed")
-            self._open = None
-        for call in calls:
-            yield from call.close(status if call is calls[-1] else "completed")
+            begun.append(self._open)
+        begun.sort(key=lambda item: item.index)
+        self._calls, self._waiting, self._open = {}, [], None
+        for item in begun:
+            yield from item.close(status if item is begun[-1] else "completed")
 
     def _place(self) -> int:
         place = self._index
@@ -78,9 +78,14 @@ class Transcript:
         return place
 
     def _end_open(self) -> Iterator[events.Event]:
-        if self._open is not None:
+        if self._open is None:
+            return
+        if self._calls:
+            # Items are done in the order of their places, and a call before this one may go on.
+            self._waiting.append(self._open)
+        else:
             yield from self._open.close("completed")
-            self._open = None
+        self._open = None
 
     def _message(self, form: str) -> Iterator[events.Event]:
         """Sees to it that a message with a part of this form is open."""
@@ -141,7 +146,7 @@ class _Message:
 
     def __init__(self, index: int, item_id: str) -> None:
         self.form = ""
-        self._index = index
+        self.index = index
         self._id = item_id
         self._parts: list[items.Part] = []
         self._pieces: list[str] = []
@@ -150,7 +155,7 @@ class _Message:
 
     def begin(self) -> Iterator[events.Event]:
         empty = items.Message(id=self._id, role="assistant", parts=(), status="in_progress")
-        yield events.ItemAdded(self._index, empty)
+        yield events.ItemAdded(self.index, empty)
 
     def turn_to(self, form: str) -> Iterator[events.Event]:
         if form == self.form:
@@ -158,26 +163,26 @@ class _Message:
         yield from self._end_part()
         self.form = form
         empty = items.Text("") if form == "text" else items.Refusal("")
-        yield events.PartAdded(self._index, self._id, len(self._parts), empty)
+        yield events.PartAdded(self.index, self._id, len(self._parts), empty)
 
     def say(self, delta: deltas.Text | deltas.Refusal) -> events.Event:
         self._pieces.append(delta.text)
         part = len(self._parts)
         if isinstance(delta, deltas.Refusal):
-            return events.RefusalDelta(self._index, self._id, part, delta.text)
+            return events.RefusalDelta(self.index, self._id, part, delta.text)
         if delta.logprobs:
             self._logprobs += delta.logprobs
-        return events.TextDelta(self._index, self._id, part, delta.text, delta.logprobs)
+        return events.TextDelta(self.index, self._id, part, delta.text, delta.logprobs)
 
     def annotate(self, annotation: items.Annotation) -> events.Event:
         self._annotations.append(annotation)
         place = len(self._annotations) - 1
-        return events.AnnotationAdded(self._index, self._id, len(self._parts), annotation, place)
+        return events.AnnotationAdded(self.index, self._id, len(self._parts), annotation, place)
 
     def close(self, status: items.Status) -> Iterator[events.Event]:
         yield from self._end_part()
         whole = items.Message(id=self._id, role="assistant", parts=tuple(self._parts), status=status)
-        yield events.ItemDone(self._index, whole)
+        yield events.ItemDone(self.index, whole)
 
     def _end_part(self) -> Iterator[events.Event]:
         if not self.form:
@@ -187,11 +192,11 @@ class _Message:
         if self.form == "text":
             logprobs = tuple(self._logprobs)
             content = items.Text(text, tuple(self._annotations), logprobs)
-            yield events.TextDone(self._index, self._id, part, text, logprobs)
+            yield events.TextDone(self.index, self._id, part, text, logprobs)
         else:
             content = items.Refusal(text)
-            yield events.RefusalDone(self._index, self._id, part, text)
-        yield events.PartDone(self._index, self._id, part, content)
+            yield events.RefusalDone(self.index, self._id, part, text)
+        yield events.PartDone(self.index, self._id, part, content)
         self._parts.append(content)
         self.form, self._pieces, self._logprobs, self._annotations = "", [], [], []
 
@@ -201,7 +206,7 @@ class _Reasoning:
 
     def __init__(self, index: int, item_id: str) -> None:
         self.encrypted: str | None = None
-        self._index = index
+        self.index = index
         self._id = item_id
         self._done: dict[events.ReasoningKind, list[str]] = {"text": [], "summary": []}
         self._kind: events.ReasoningKind | None = None
@@ -209,15 +214,15 @@ class _Reasoning:
         self._pieces: list[str] = []
 
     def begin(self) -> Iterator[events.Event]:
-        yield events.ItemAdded(self._index, items.Reasoning(id=self._id, status="in_progress"))
+        yield events.ItemAdded(self.index, items.Reasoning(id=self._id, status="in_progress"))
 
     def think(self, delta: deltas.Reasoning) -> Iterator[events.Event]:
         if (delta.kind, delta.part) != (self._kind, self._part) or self._kind is None:
             yield from self._end_part()
             self._kind, self._part = delta.kind, delta.part
-            yield events.ReasoningPartAdded(self._index, self._id, self._place, delta.kind)
+            yield events.ReasoningPartAdded(self.index, self._id, self._place, delta.kind)
         self._pieces.append(delta.text)
-        yield events.ReasoningDelta(self._index, self._id, self._place, delta.text, delta.kind)
+        yield events.ReasoningDelta(self.index, self._id, self._place, delta.text, delta.kind)
 
     def close(self, status: items.Status) -> Iterator[events.Event]:
         yield from self._end_part()
@@ -228,7 +233,7 @@ class _Reasoning:
             encrypted=self.encrypted,
             status=status,
         )
-        yield events.ItemDone(self._index, whole)
+        yield events.ItemDone(self.index, whole)
 
     @property
     def _place(self) -> int:
@@ -238,8 +243,8 @@ class _Reasoning:
         if self._kind is None:
             return
         text, place = "".join(self._pieces), self._place
-        yield events.ReasoningDone(self._index, self._id, place, text, self._kind)
-        yield events.ReasoningPartDone(self._index, self._id, place, text, self._kind)
+        yield events.ReasoningDone(self.index, self._id, place, text, self._kind)
+        yield events.ReasoningPartDone(self.index, self._id, place, text, self._kind)
         self._done[self._kind].append(text)
         self._kind, self._pieces = None, []
 
@@ -268,6 +273,7 @@ class _Call:
             yield events.ArgumentsDelta(self.index, call.id, arguments, call.form)
         elif not arguments and status == "completed":
             arguments = "{}"
+            yield events.ArgumentsDelta(self.index, call.id, arguments)
         yield events.ArgumentsDone(self.index, call.id, call.name, arguments, call.form)
         yield events.ItemDone(self.index, msgspec.structs.replace(call, arguments=arguments, status=status))
 

@@ -56,6 +56,8 @@ def build(
         route("POST", "/v1/threads/{thread_id}", threads.update),
         route("DELETE", "/v1/threads/{thread_id}", threads.delete),
         route("GET", "/v1/threads/{thread_id}/messages", threads.messages),
+        route("POST", "/v1/threads/{thread_id}/pin", threads.pin),
+        route("POST", "/v1/threads/{thread_id}/unpin", threads.unpin),
         route("GET", "/v1/models", models.list),
         route("GET", "/v1/models/{model:path}", models.get),
         route("GET", "/health/live", health.live),

@@ -1,8 +1,10 @@
 """Owns the runs being performed: starts them, stops them, and sees them to their end."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
@@ -10,7 +12,7 @@ from msgspec.structs import replace
 
 from freddy.server.core import errors, events
 from freddy.server.core.response import Response
-from freddy.server.core.run import Run
+from freddy.server.core.run import Finish, Run, apply, decide
 from freddy.server.ports.listener import Listener
 from freddy.server.ports.model import Model
 from freddy.server.ports.world import Clock
@@ -18,6 +20,9 @@ from freddy.server.runtime import runner
 from freddy.server.runtime.recorder import Recorder
 
 _log = logging.getLogger(__name__)
+
+_NO_WORD = (events.Created, events.Failed, events.Cancelled)
+"""What a batch begins with that holds nothing of the model's."""
 
 
 class Host:
@@ -61,6 +66,10 @@ class Host:
         if not self._open:
             raise errors.ShuttingDown("The server is stopping", retry_after=1)
         await self._recorder.open(run)
+        if not self._open:
+            stopping = errors.ShuttingDown("The server is stopping", retry_after=1)
+            await self._fail(run, stopping.as_failure())
+            raise stopping
         for listener in self._listeners:
             listener.run_started(run.response)
         task = self._group.create_task(self._perform(run, model), name=run.response.id)
@@ -84,12 +93,14 @@ class Host:
         first: float | None = None
         ended: Response | None = None
         try:
-            async for batch in self._runner.drive(run, model):
-                if first is None and not isinstance(batch[0], events.Created):
-                    first = self._clock.monotonic() - began
-                await self._tell(run, batch)
-                if isinstance(batch[-1], events.Finished):
-                    ended = batch[-1].response
+            async with aclosing(self._runner.drive(run, model)) as driving:
+                async for batch in driving:
+                    if first is None and not isinstance(batch[0], _NO_WORD):
+                        first = self._clock.monotonic() - began
+                    await self._tell(run, batch)
+                    run = functools.reduce(apply, batch, run)
+                    if isinstance(batch[-1], events.Finished):
+                        ended = batch[-1].response
         except errors.FreddyError as error:
             ended = await self._fail(run, error.as_failure())
         except Exception:
@@ -102,25 +113,32 @@ class Host:
                 listener.run_finished(ended, seconds=seconds, first_delta_seconds=first)
 
     async def _tell(self, run: Run, batch: Sequence[events.Event]) -> None:
-        try:
-            await self._recorder.tell(run, batch)
-        except asyncio.CancelledError as stopped:
-            # What has happened is told; the cancelling then meets the run where it waits for the model.
-            task = asyncio.current_task()
-            if task is None:
-                raise
-            task.uncancel()
-            await self._recorder.tell(run, batch)
+        """What has happened is told whatever cancels the run meanwhile: that then meets it at the model."""
+        stopped: asyncio.CancelledError | None = None
+        while True:
+            try:
+                await self._recorder.tell(run, batch)
+                break
+            except asyncio.CancelledError as again:
+                stopped = again
+                if (task := asyncio.current_task()) is not None:
+                    task.uncancel()
+        if stopped is not None and (task := asyncio.current_task()) is not None:
             task.cancel(*stopped.args)
 
     async def _fail(self, run: Run, failure: errors.Failure) -> Response:
         """Ends a run that could not go on; what is told then may be more than what could be kept."""
-        now = int(self._clock.now())
-        ended = replace(run.response, status="failed", failure=failure, completed_at=now)
-        last = [events.Failed(failure), events.Finished(ended)]
+        failed = events.Failed(failure)
+        step = decide(apply(run, failed))
+        assert isinstance(step, Finish)
+        ended = replace(step.response, completed_at=int(self._clock.now()))
+        last: list[events.Event] = [failed, events.Finished(ended)]
         try:
-            await self._recorder.tell(run, last)
+            await self._tell(run, last)
         except errors.FreddyError as error:
             _log.error("run_not_kept", extra={"response_id": run.response.id, "code": error.code})  # noqa: TRY400
+            self._recorder.tell_only(run, last)
+        except Exception:
+            _log.exception("run_not_kept", extra={"response_id": run.response.id})
             self._recorder.tell_only(run, last)
         return ended

@@ -10,10 +10,14 @@ from freddy.server.ports.model import Model
 
 
 class Candidate(Struct, frozen=True):
-    """`name` is what the provider calls the model."""
+    """`called` is what the provider calls the model; None leaves it to the model, which may change."""
 
     model: Model
-    name: str
+    called: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.called or self.model.profile.name
 
 
 class Routing:

@@ -1,18 +1,21 @@
 """Performs what `decide` asks for, and yields what happens: the only loop."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from msgspec.structs import replace
 
-from freddy.server.core import errors, events
+from freddy.server.core import errors, events, items
 from freddy.server.core.run import CallModel, Finish, Run, apply, decide
 from freddy.server.core.transcript import Transcript
 from freddy.server.core.turn import Turn
 from freddy.server.ports.model import Model
 from freddy.server.ports.world import Clock, IdSource
 from freddy.server.runtime import estimate
+
+_log = logging.getLogger(__name__)
 
 _ENDS_A_TURN = (events.TurnDone, events.Failed, events.Cancelled)
 
@@ -40,24 +43,28 @@ class Runner:
                 case CallModel(turn):
                     happening = self._speak(run, turn, model)
             yield told
-            async for batch in happening:
-                for event in batch:
-                    run = apply(run, event)
-                if isinstance(batch[-1], _ENDS_A_TURN):
-                    # Told together with what `decide` makes of it: one write, one wake-up.
-                    told = batch
-                else:
-                    yield batch
+            told = []
+            async with aclosing(happening):
+                async for batch in happening:
+                    for event in batch:
+                        run = apply(run, event)
+                    if isinstance(batch[-1], _ENDS_A_TURN):
+                        # Told together with what `decide` makes of it: one write, one wake-up.
+                        told += batch
+                    else:
+                        yield batch
 
     async def _speak(self, run: Run, turn: Turn, model: Model) -> AsyncGenerator[list[events.Event], None]:
         """One turn of the model. Its last batch ends with `TurnDone`, `Failed` or `Cancelled`."""
         transcript = Transcript(index=len(run.output), new_id=self._ids.new, tools=turn.tools)
+        said: list[items.Item] = []
         try:
             async with aclosing(model.stream(turn)) as saying:
                 async for deltas in saying:
                     batch = transcript.feed(deltas)
+                    said += [event.item for event in batch if isinstance(event, events.ItemDone)]
                     if transcript.done:
-                        yield _counted(batch, turn)
+                        yield _counted(batch, turn, said)
                         return
                     if batch:
                         yield batch
@@ -68,6 +75,11 @@ class Runner:
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
             yield [*transcript.close("incomplete"), _stop(stopped)]
+        except Exception:
+            # A fault in an adapter ends this run like any failure: what was said before it is kept.
+            _log.exception("model_fault", extra={"response_id": run.response.id})
+            failure = errors.Internal("Internal server error").as_failure()
+            yield [*transcript.close("incomplete"), events.Failed(failure)]
 
 
 SHUTDOWN = "shutdown"
@@ -80,10 +92,9 @@ def _stop(stopped: asyncio.CancelledError) -> events.Event:
     return events.Cancelled()
 
 
-def _counted(batch: list[events.Event], turn: Turn) -> list[events.Event]:
+def _counted(batch: list[events.Event], turn: Turn, said: list[items.Item]) -> list[events.Event]:
     """The batch, with an estimate where the vendor did not count."""
     last = batch[-1]
     if isinstance(last, events.TurnDone) and last.usage is None:
-        said = [event.item for event in batch if isinstance(event, events.ItemDone)]
         return [*batch[:-1], replace(last, usage=estimate.usage(turn, said))]
     return batch

@@ -50,6 +50,15 @@ class Threads:
         await self._store.update(changed)
         return changed
 
+    async def pin(self, thread_id: str, caller: Caller) -> Thread:
+        """Raises `errors.NotFound`."""
+        thread = await self.get(thread_id, caller)
+        return await self.change(replace(thread, pinned_at=int(self._clock.now())))
+
+    async def unpin(self, thread_id: str, caller: Caller) -> Thread:
+        """Raises `errors.NotFound`."""
+        return await self.change(replace(await self.get(thread_id, caller), pinned_at=None))
+
     async def delete(self, thread_id: str, caller: Caller) -> None:
         """Its responses go with it. Raises `errors.NotFound`."""
         thread = await self.get(thread_id, caller)

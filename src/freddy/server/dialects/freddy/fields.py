@@ -106,7 +106,7 @@ class Fields:
         return name in self._values
 
     def lacks(self, names: frozenset[str]) -> bool:
-        """Whether none of these has a value: most requests are small, and this is one step for many fields."""
+        """Whether none of these has a value: one step for many fields, since most requests are small."""
         return names.isdisjoint(self._values)
 
     def given(self, name: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Final, assert_never
 import msgspec
 from msgspec import Raw, Struct
 
-from freddy.server.core import events, items
+from freddy.server.core import events
 from freddy.server.core.response import Response
 from freddy.server.dialects.openai import errors, response
 from freddy.server.dialects.openai import items as writing
@@ -100,7 +100,6 @@ class _Delta:
 
 
 _CREATED: Final = _start("response.created")
-_QUEUED: Final = _start("response.queued")
 _IN_PROGRESS: Final = _start("response.in_progress")
 _COMPLETED: Final = _start("response.completed")
 _INCOMPLETE: Final = _start("response.incomplete")

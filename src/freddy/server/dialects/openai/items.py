@@ -156,9 +156,9 @@ def encode_item(item: items.Item, *, encrypted: bool = False) -> bytes:
 
 def encode_input_items(
     page: Sequence[items.Item],
-    has_more: bool,
+    has_more: bool,  # noqa: FBT001
     *,
-    encrypted: bool = False,  # noqa: FBT001
+    encrypted: bool = False,
 ) -> bytes:
     show = Show(encrypted=encrypted)
     return msgspec.json.encode(

@@ -61,7 +61,7 @@ class _Head(Struct):
 class _Format(Struct):
     type: str
     name: str | UnsetType = UNSET
-    description: str | None | UnsetType = UNSET
+    description: str | UnsetType | None = UNSET
     schema: Raw | UnsetType = UNSET
     strict: bool | UnsetType = UNSET
 

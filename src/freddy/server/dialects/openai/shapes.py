@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Generic, NoReturn, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -42,7 +42,7 @@ class Shape(Generic[T]):
         except RecursionError:
             raise errors.InvalidJson("The request body is nested too deeply.", param=at or None) from None
         # Raised out here so that no cause hangs on: msgspec's own words may quote the caller's content.
-        _complain(complaint, at)
+        raise _misfit(complaint, at)
 
 
 def check_utf8(body: bytes) -> None:
@@ -90,17 +90,17 @@ def _malformed(error: msgspec.DecodeError | UnicodeDecodeError, length: int, at:
     return errors.InvalidJson(f"The request body is not valid {fault} (at byte {position}).")
 
 
-def _complain(complaint: str, at: str) -> NoReturn:
+def _misfit(complaint: str, at: str) -> errors.FreddyError:
     found = _PATH.search(complaint)
     path = (at + found[1] if found else at).removeprefix(".")
     if lost := _MISSING.search(complaint):
-        raise missing(f"{path}.{lost[1]}" if path else lost[1])
+        return missing(f"{path}.{lost[1]}" if path else lost[1])
     expected = _EXPECTED.match(complaint)
     if not expected:
-        raise errors.InvalidValue(path, "is out of range")
+        return errors.InvalidValue(path, "is out of range")
     words = [_WORDS.get(word, word) for word in expected[1].split(" | ")]
     if not path:
-        raise errors.InvalidJson("The request body must be a JSON object.")
+        return errors.InvalidJson("The request body must be a JSON object.")
     # Null is let pass everywhere, but nobody is told to send it.
     wanted = [word for word in words if word != "null"] or words
-    raise errors.InvalidValue(path, f"must be {' or '.join(wanted)}")
+    return errors.InvalidValue(path, f"must be {' or '.join(wanted)}")

@@ -1,5 +1,7 @@
 """The paths of threads: parse, require, one call down, encode."""
 
+from msgspec import UNSET
+from msgspec.structs import replace
 from starlette.requests import Request as HttpRequest
 from starlette.types import Receive, Scope, Send
 
@@ -16,7 +18,7 @@ class ThreadRoutes:
         self._max_body_bytes = max_body_bytes
 
     async def create(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked = wire.decode_create(await body.read(scope, receive, limit=self._max_body_bytes))
+        asked = wire.decode_thread_create(await self._read(scope, receive))
         caller = require(scope["caller"], "threads:write", asked.organization_id)
         thread = await self._threads.create(
             caller, thread_id=asked.id, title=asked.title, metadata=asked.metadata
@@ -32,27 +34,42 @@ class ThreadRoutes:
 
     async def get(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = require(scope["caller"], "threads:read")
-        thread = await self._threads.get(scope["path_params"]["thread_id"], caller)
-        await send_json(send, wire.encode_thread(thread))
+        await send_json(send, wire.encode_thread(await self._threads.get(_id(scope), caller)))
 
     async def update(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = wire.decode_thread_update(await self._read(scope, receive))
         caller = require(scope["caller"], "threads:write")
-        thread = await self._threads.get(scope["path_params"]["thread_id"], caller)
-        changed = wire.decode_update(
-            await body.read(scope, receive, limit=self._max_body_bytes), thread
-        )
-        await send_json(send, wire.encode_thread(await self._threads.change(changed)))
+        thread = await self._threads.get(_id(scope), caller)
+        if asked.title is not UNSET:
+            thread = replace(thread, title=asked.title)
+        if asked.metadata is not UNSET:
+            thread = replace(thread, metadata=asked.metadata)
+        await send_json(send, wire.encode_thread(await self._threads.change(thread)))
+
+    async def pin(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = require(scope["caller"], "threads:write")
+        await send_json(send, wire.encode_pin(await self._threads.pin(_id(scope), caller)))
+
+    async def unpin(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = require(scope["caller"], "threads:write")
+        await send_json(send, wire.encode_pin(await self._threads.unpin(_id(scope), caller)))
 
     async def delete(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = require(scope["caller"], "threads:write")
-        thread_id = scope["path_params"]["thread_id"]
-        await self._threads.delete(thread_id, caller)
-        await send_json(send, wire.encode_deleted(thread_id))
+        await self._threads.delete(_id(scope), caller)
+        await send_json(send, wire.encode_deleted(_id(scope)))
 
     async def messages(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = require(scope["caller"], "threads:read")
         page = paging.page(HttpRequest(scope).query_params)
-        thread_id = scope["path_params"]["thread_id"]
-        found, more = await self._threads.items(thread_id, caller, page)
-        told = [(one.item, one.response_id, one.created_at) for one in found]
-        await send_json(send, wire.encode_messages(told, thread_id=thread_id, has_more=more, limit=page.limit))
+        found, more = await self._threads.items(_id(scope), caller, page)
+        entries = [(one.item, one.response_id, one.created_at) for one in found]
+        await send_json(send, wire.encode_messages(_id(scope), entries, has_more=more, limit=page.limit))
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+        return await body.read(scope, receive, limit=self._max_body_bytes)
+
+
+def _id(scope: Scope) -> str:
+    thread_id: str = scope["path_params"]["thread_id"]
+    return thread_id

@@ -53,6 +53,8 @@ class Compatible:
             said: list[Delta] = []
             if not answer.headers.get("content-type", "").startswith("text/event-stream"):
                 said = reader.read((await answer.read(),))
+                if said and not reader.whole:
+                    yield said
                 yield [*said, reader.close()]
                 return
             async for chunk in answer.chunks():
@@ -63,6 +65,8 @@ class Compatible:
                     yield said
             else:
                 said = reader.read(lines.close())
+        if said and not reader.whole:
+            yield said
         yield [*said, reader.close()]
 
     async def count(self, turn: Turn) -> int | None:

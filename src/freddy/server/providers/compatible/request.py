@@ -172,9 +172,9 @@ def _schema(turn: Turn) -> Json:
     schemas = turn.output.schemas
     if len(schemas) == 1:
         schema = schemas[0]
-        return {
-            "type": "json_schema",
-            "json_schema": {"name": schema.name, "schema": schema.schema, "strict": schema.strict},
-        }
+        told: Json = {"name": schema.name, "schema": schema.schema, "strict": schema.strict}
+        if schema.description:
+            told["description"] = schema.description
+        return {"type": "json_schema", "json_schema": told}
     either = {"anyOf": [schema.schema for schema in schemas]}
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": either, "strict": True}}

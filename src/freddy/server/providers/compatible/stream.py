@@ -103,12 +103,20 @@ class Reader:
         self._model: str | None = None
         self._finish: str | None = None
         self._usage: Usage | None = None
+        self._error: errors.FreddyError | None = None
         self._calls = 0
+        self._places: dict[int, int] = {}
+        self._call_ids: dict[int, str] = {}
         self.done = False
         """Whether the vendor said that nothing more comes."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether the answer is, as far as it was read."""
+        return self._finish is not None and self._error is None
+
     def read(self, payloads: Iterable[bytes]) -> list[deltas.Delta]:
-        """Raises `errors.ProviderFailed` for what is not a chunk, and what the vendor reports as its error."""
+        """What was said up to an error, if there is one: `close` raises it."""
         said: list[deltas.Delta] = []
         for payload in payloads:
             if payload == _DONE:
@@ -117,9 +125,12 @@ class Reader:
             try:
                 chunk = _decoder.decode(payload)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise errors.ProviderFailed(f"{self._name} answered what is not a chat completion") from error
+                unreadable = f"{self._name} answered what is not a chat completion"
+                self._fail(errors.ProviderFailed(unreadable), error)
+                break
             if chunk.error is not None:
-                raise _failures.in_stream(self._name, payload)
+                self._fail(_failures.in_stream(self._name, payload))
+                break
             if chunk.model and self._model is None:
                 self._model = chunk.model
                 said.append(deltas.Answering(chunk.model))
@@ -131,13 +142,22 @@ class Reader:
         return said
 
     def close(self) -> deltas.Stop:
-        """Raises `errors.ProviderFailed` when the vendor never said that it was done: a cut answer is no answer."""
+        """Raises what the vendor reports as its error, and `errors.ProviderFailed` for what is not a chunk.
+
+        The same when the vendor never said that it was done: a cut answer is no answer.
+        """
+        if self._error is not None:
+            raise self._error
         if self._finish is None:
             raise errors.ProviderFailed(f"{self._name} broke off in the middle of its answer")
         reason = _FINISH.get(self._finish, "stop")
         if reason == "stop" and self._calls:
             reason = "tool_calls"
         return deltas.Stop(reason, self._usage)
+
+    def _fail(self, error: errors.FreddyError, cause: Exception | None = None) -> None:
+        error.__cause__ = cause
+        self._error, self.done = error, True
 
     def _choice(self, choice: _Choice, said: list[deltas.Delta]) -> None:
         words = choice.delta or choice.message
@@ -158,10 +178,17 @@ class Reader:
 
     def _call(self, call: _ToolCall, place: int) -> deltas.ToolCall:
         function = call.function or _Function()
-        index = call.index
-        if index is None:
+        if call.index is None:
             # Servers that leave the index out send each call whole.
             index = self._calls if function.name else max(0, self._calls - 1) + place
+        else:
+            index = self._places.get(call.index, self._calls)
+            if function.name and call.id and self._call_ids.get(index, call.id) != call.id:
+                # Servers that give every call the index 0 tell them apart by their ids.
+                index = self._calls
+            self._places[call.index] = index
+        if call.id:
+            self._call_ids.setdefault(index, call.id)
         self._calls = max(self._calls, index + 1)
         return deltas.ToolCall(index, function.arguments or "", function.name, call.id or None)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
@@ -31,7 +31,7 @@ RETRY_SECONDS = 5.0
 
 
 class Embedded:
-    """At most `slots` answers at a time; `queue` more may wait for one, and for the engine, `patience` seconds."""
+    """At most `slots` answers at a time, `queue` more wait. `patience`: seconds for the engine to be ready."""
 
     def __init__(
         self, engine: Engine, connect: Connect, *, slots: int = 4, queue: int = 32, patience: float = 60.0
@@ -58,7 +58,7 @@ class Embedded:
     def availability(self) -> Availability:
         return AVAILABILITY[self._engine.state.phase]
 
-    async def stream(self, turn: Turn) -> AsyncIterator[Sequence[deltas.Delta]]:
+    async def stream(self, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
         async with self._slot():
             for last in (False, True):
                 said, address = False, self._engine.address
@@ -110,7 +110,7 @@ class Embedded:
             yield await stack.enter_async_context(self._connect(address))
 
 
-async def _answer(model: Model, turn: Turn) -> AsyncIterator[Sequence[deltas.Delta]]:
+async def _answer(model: Model, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
     offered = tool_prompt.offered(turn)
     reader = tool_calls.Reader((tool.name for tool in offered), parallel=turn.parallel_tool_calls)
     async with contextlib.aclosing(model.stream(tool_prompt.plain(turn))) as asked:

@@ -83,9 +83,9 @@ class Reader:
     def _sift(self, *, final: bool, cut: bool = False) -> list[deltas.Delta]:
         told: list[deltas.Delta] = []
         while self._held:
-            start = self._opening(final=final)
+            start, whole = self._opening(final=final)
             told += self._pass(start)
-            if not self._held:
+            if not self._held or not whole:
                 break
             found = self._examine(final=final)
             if found == "text" and cut and (call := self._cut_call()):
@@ -102,13 +102,15 @@ class Reader:
                     self._held = ""
         return told
 
-    def _opening(self, *, final: bool) -> int:
-        """Where in the held text a call may begin; its length if nowhere."""
+    def _opening(self, *, final: bool) -> tuple[int, bool]:
+        """Where in the held text a call may begin (its length if nowhere), and whether it has."""
         shift = 0 if self._fresh else 1
         # One character before a text that goes on in a line, so that `^` does not match at its start.
         text = "x" * shift + self._held
-        found = _OPENING.search(text) or (None if final else _HALF_OPEN.search(text))
-        return found.start() - shift if found and found.start() >= shift else len(self._held)
+        if found := _OPENING.search(text):
+            return found.start() - shift, True
+        half = None if final else _HALF_OPEN.search(text)
+        return (half.start() - shift if half else len(self._held)), False
 
     def _opening_length(self) -> int:
         found = _OPENING.match(self._held)

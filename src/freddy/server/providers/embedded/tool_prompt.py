@@ -111,7 +111,7 @@ def _sampling(turn: Turn) -> request.Sampling:
 
 
 def _output(turn: Turn, tools: Sequence[toolspec.Function]) -> request.Output:
-    """A form that lets only calls through when there must be one, and calls beside JSON when that is asked."""
+    """A form that lets only calls through when there must be one, and calls beside JSON when asked for it."""
     if turn.output.mode == "text" and not must_call(turn):
         return turn.output
     answers: list[object] = []

@@ -52,6 +52,11 @@ class MemoryChannel:
     def follow(self, run_id: str, after: int = -1) -> AsyncGenerator[Batch, None]:
         return self._runs[run_id].follow(after)
 
+    async def reached(self, run_id: str, number: int) -> None:
+        run = self._runs[run_id]
+        while len(run.events) <= number and not run.over:
+            await run.wait_more()
+
     def followers(self, run_id: str) -> int:
         run = self._runs.get(run_id)
         return run.followers if run else 0
@@ -109,11 +114,11 @@ class _Run:
                 elif self.over:
                     return
                 else:
-                    await self._wait_more()
+                    await self.wait_more()
         finally:
             self.followers -= 1
 
-    async def _wait_more(self) -> None:
+    async def wait_more(self) -> None:
         more: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.add(more)
         try:

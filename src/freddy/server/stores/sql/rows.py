@@ -7,9 +7,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from freddy.server.core import errors, items, request, usage
+from freddy.server.core import errors, items, request
 from freddy.server.core.response import IncompleteReason, Response
 from freddy.server.core.threads import Thread
+from freddy.server.core.usage import Usage
 from freddy.server.stores.sql import statements, tables
 from freddy.server.stores.sql.statements import Row, Statement, Value
 
@@ -32,7 +33,7 @@ INSERT_ITEM = Statement(
 class Outcome(Struct, frozen=True, omit_defaults=True):
     """What only the end of a response knows."""
 
-    usage: usage.Usage | None = None
+    usage: Usage | None = None
     failure: errors.Failure | None = None
     incomplete_reason: IncompleteReason | None = None
     warnings: tuple[str, ...] = ()

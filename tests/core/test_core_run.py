@@ -1,0 +1,173 @@
+"""The agent loop as data: what `decide` answers, and what `apply` changes."""
+
+import pytest
+from freddy_fakes import raw
+from msgspec.structs import replace
+
+from freddy.server.core import errors, events, items, request, run, toolspec, turn
+from freddy.server.core.response import Response
+from freddy.server.core.usage import Usage
+
+QUESTION = items.Message("msg_in", "user", (items.Text("Hi"),))
+EARLIER = items.Message("msg_old", "assistant", (items.Text("Before"),))
+ANSWER = items.Message("msg_out", "assistant", (items.Text("Hello"),))
+LOOKUP = toolspec.Function("lookup", parameters=raw({"type": "object"}))
+FAILURE = errors.Failure(message="No", code="provider_error", status=502)
+
+
+def a_run(**asked) -> run.Run:
+    wanted = request.Request(model="asked", input=(QUESTION,), **asked)
+    response = Response(
+        id="resp_1",
+        organization_id="org_1",
+        created_at=100,
+        status="in_progress",
+        model="asked",
+        request=wanted,
+    )
+    return run.Run(response=response, context=(EARLIER, QUESTION), model="vendor-name")
+
+
+def after(a: run.Run, *happened: events.Event) -> run.Run:
+    for event in happened:
+        a = run.apply(a, event)
+    return a
+
+
+def test_a_fresh_run_asks_the_model_everything_that_was_requested():
+    sampling = request.Sampling(temperature=0.5)
+    output = request.Output("json")
+    reasoning = request.Reasoning("high")
+    begun = replace(
+        a_run(
+            sampling=sampling,
+            output=output,
+            reasoning=reasoning,
+            tools=(LOOKUP, toolspec.Other("web_search", raw({}))),
+            tool_choice="required",
+            parallel_tool_calls=True,
+            max_output_tokens=50,
+        ),
+        instructions="Be brief",
+        live=True,
+        cache_key="thrd_1",
+    )
+    assert run.decide(begun) == run.CallModel(
+        turn.Turn(
+            model="vendor-name",
+            items=(EARLIER, QUESTION),
+            instructions="Be brief",
+            sampling=sampling,
+            output=output,
+            reasoning=reasoning,
+            max_output_tokens=50,
+            tools=(LOOKUP,),
+            tool_choice="required",
+            parallel_tool_calls=True,
+            live=True,
+            cache_key="thrd_1",
+        )
+    )
+
+
+def test_a_run_whose_turn_did_not_end_asks_again_with_what_was_kept():
+    begun = after(a_run(), events.ItemDone(0, ANSWER))
+    step = run.decide(begun)
+    assert isinstance(step, run.CallModel)
+    assert step.turn.items == (EARLIER, QUESTION, ANSWER)
+
+
+@pytest.mark.parametrize(
+    ("finish", "status", "reason"),
+    [
+        ("stop", "completed", None),
+        ("tool_calls", "completed", None),
+        ("length", "incomplete", "max_output_tokens"),
+        ("content_filter", "incomplete", "content_filter"),
+    ],
+)
+def test_how_the_turn_ended_is_how_the_response_ends(finish, status, reason):
+    begun = a_run()
+    used = Usage(input_tokens=3, output_tokens=2)
+    ended = after(begun, events.ItemDone(0, ANSWER), events.TurnDone(finish, used, "exact-name"))
+    assert run.decide(ended) == run.Finish(
+        replace(
+            begun.response,
+            status=status,
+            model="exact-name",
+            output=(ANSWER,),
+            usage=used,
+            incomplete_reason=reason,
+        )
+    )
+
+
+def test_a_model_that_does_not_tell_its_name_is_called_what_was_asked_for():
+    step = run.decide(after(a_run(), events.TurnDone("stop")))
+    assert isinstance(step, run.Finish)
+    assert step.response.model == "asked"
+
+
+def test_a_failure_ends_the_run_with_what_was_kept():
+    begun = a_run()
+    ended = after(begun, events.ItemDone(0, ANSWER), events.Failed(FAILURE))
+    assert run.decide(ended) == run.Finish(
+        replace(begun.response, status="failed", output=(ANSWER,), failure=FAILURE)
+    )
+
+
+def test_cancelling_ends_the_run_with_what_was_kept():
+    begun = a_run()
+    ended = after(begun, events.ItemDone(0, ANSWER), events.Cancelled())
+    assert run.decide(ended) == run.Finish(replace(begun.response, status="cancelled", output=(ANSWER,)))
+
+
+def test_an_answer_cut_by_length_that_is_then_cancelled_has_no_incomplete_reason():
+    step = run.decide(after(a_run(), events.TurnDone("length"), events.Cancelled()))
+    assert isinstance(step, run.Finish)
+    assert (step.response.status, step.response.incomplete_reason) == ("cancelled", None)
+
+
+def test_the_usage_of_turns_adds_up():
+    first = Usage(input_tokens=5, output_tokens=3, cached_tokens=1, reasoning_tokens=2)
+    second = Usage(input_tokens=7, output_tokens=1, estimated=True)
+    ended = after(
+        a_run(), events.TurnDone("stop", first), events.TurnDone("stop"), events.TurnDone("stop", second)
+    )
+    assert ended.turns == 3
+    assert ended.usage == Usage(
+        input_tokens=12, output_tokens=4, cached_tokens=1, reasoning_tokens=2, estimated=True
+    )
+    assert ended.usage.total_tokens == 16
+
+
+@pytest.mark.parametrize(("spent", "left"), [(10, 40), (50, 1), (80, 1)])
+def test_a_later_turn_may_say_what_the_limit_leaves_and_at_least_one_token(spent, left):
+    begun = replace(a_run(max_output_tokens=50), usage=Usage(output_tokens=spent))
+    step = run.decide(begun)
+    assert isinstance(step, run.CallModel)
+    assert step.turn.max_output_tokens == left
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        events.Created(a_run().response),
+        events.InProgress(a_run().response),
+        events.ItemAdded(0, ANSWER),
+        events.PartAdded(0, "msg_out", 0, items.Text("")),
+        events.TextDelta(0, "msg_out", 0, "Hello"),
+        events.TextDone(0, "msg_out", 0, "Hello"),
+        events.ArgumentsDelta(0, "fc_1", "{"),
+        events.Finished(a_run().response),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_only_recorded_events_change_a_run(event):
+    assert run.apply(a_run(), event) == a_run()
+
+
+def test_applying_leaves_the_run_before_as_it_was():
+    before = a_run()
+    after(before, events.ItemDone(0, ANSWER), events.TurnDone("stop"), events.Failed(FAILURE))
+    assert before == a_run()

@@ -1,0 +1,279 @@
+"""Fakes that implement the ports: a model that says what it was told, a fixed clock, counted ids, stores in memory."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import TypeAlias, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from freddy.server.core import deltas, errors, items
+from freddy.server.core.profile import Availability, Profile
+from freddy.server.core.response import Response
+from freddy.server.core.threads import Thread
+from freddy.server.core.turn import Turn
+from freddy.server.ports.stores import Page, ThreadItem
+
+PATIENCE = 5.0
+"""Seconds a test waits for something that must happen."""
+
+Line: TypeAlias = deltas.Delta | Sequence[deltas.Delta] | asyncio.Event | Exception
+Entry = TypeVar("Entry")
+
+_SUCCEEDED = ("completed", "incomplete", "requires_action")
+
+
+class ScriptedModel:
+    """Says its lines in every turn: deltas (alone or as a batch), events to wait for, exceptions to raise."""
+
+    def __init__(self, *lines: Line, profile: Profile | None = None, counts: int | None = None) -> None:
+        self.profile = profile or Profile(name="scripted", provider="stage")
+        self.availability: Availability = "ready"
+        self.turns: list[Turn] = []
+        self.waits = asyncio.Event()
+        """Set when a line makes it wait."""
+        self.opened = 0
+        self.closed = 0
+        self._lines = lines
+        self._counts = counts
+
+    async def stream(self, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
+        self.turns.append(turn)
+        self.opened += 1
+        try:
+            for line in self._lines:
+                match line:
+                    case asyncio.Event():
+                        self.waits.set()
+                        await line.wait()
+                    case Exception():
+                        raise line
+                    case list() | tuple():
+                        yield line
+                    case _:
+                        yield [line]
+        finally:
+            self.closed += 1
+
+    async def count(self, turn: Turn) -> int | None:
+        self.turns.append(turn)
+        return self._counts
+
+
+class FixedClock:
+    """Time goes on only when it is told to."""
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self._now = now
+
+    def now(self) -> float:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += seconds
+
+
+class CountingIds:
+    """`msg_1`, `msg_2`, `fc_3`: every id is told once."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def new(self, prefix: str) -> str:
+        self._last += 1
+        return f"{prefix}_{self._last}"
+
+
+class MemoryStores:
+    """Both stores over one memory.
+
+    `journal` tells every write that was kept, in order. A method waits for its event in `gates`, and then raises its
+    exception in `faults`; both go by the method's name. `asked` is set when a gate is reached.
+    """
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Response] = {}
+        self.threads_kept: dict[str, Thread] = {}
+        self.journal: list[tuple[str, str, object]] = []
+        self.gates: dict[str, asyncio.Event] = {}
+        self.faults: dict[str, Exception] = {}
+        self.asked = asyncio.Event()
+        self.responses = MemoryResponses(self)
+        self.threads = MemoryThreads(self)
+
+    async def reach(self, method: str) -> None:
+        if method in self.gates:
+            self.asked.set()
+            await self.gates[method].wait()
+        if method in self.faults:
+            raise self.faults[method]
+
+
+class MemoryResponses:
+    """The port `ResponseStore`."""
+
+    def __init__(self, memory: MemoryStores) -> None:
+        self._memory = memory
+
+    async def open(self, response: Response) -> None:
+        memory = self._memory
+        await memory.reach("open")
+        thread = memory.threads_kept.get(response.thread_id or "")
+        if thread is not None and thread.organization_id != response.organization_id:
+            raise errors.Conflict("The thread belongs to another organization", param="thread")
+        if response.thread_id is not None and thread is None:
+            wanted = response.request.thread
+            memory.threads_kept[response.thread_id] = Thread(
+                id=response.thread_id,
+                organization_id=response.organization_id,
+                created_at=response.created_at,
+                updated_at=response.created_at,
+                metadata=wanted.metadata if wanted else {},
+            )
+        memory.kept[response.id] = response
+        memory.journal.append(("open", response.id, response))
+
+    async def add_items(self, response_id: str, start: int, items: Sequence[items.Item]) -> None:
+        memory = self._memory
+        await memory.reach("add_items")
+        response = memory.kept[response_id]
+        if start <= len(response.output):
+            output = (*response.output[:start], *items, *response.output[start + len(items) :])
+            memory.kept[response_id] = replace(response, output=output)
+        else:
+            raise AssertionError(f"a gap before place {start}")
+        memory.journal.append(("add_items", response_id, tuple(items)))
+
+    async def finish(self, response: Response) -> None:
+        memory = self._memory
+        await memory.reach("finish")
+        memory.kept[response.id] = response
+        thread = memory.threads_kept.get(response.thread_id or "")
+        if thread is not None and response.status in _SUCCEEDED and response.completed_at is not None:
+            memory.threads_kept[thread.id] = replace(
+                thread,
+                updated_at=response.completed_at,
+                last_message_at=response.completed_at,
+                last_model=response.model,
+            )
+        memory.journal.append(("finish", response.id, response))
+
+    async def get(self, organization_id: str, response_id: str) -> Response | None:
+        await self._memory.reach("get")
+        found = self._memory.kept.get(response_id)
+        return found if found and found.organization_id == organization_id else None
+
+    async def delete(self, organization_id: str, response_id: str) -> bool:
+        await self._memory.reach("delete")
+        if await self.get(organization_id, response_id) is None:
+            return False
+        del self._memory.kept[response_id]
+        self._memory.journal.append(("delete", response_id, None))
+        return True
+
+    async def input_items(
+        self, organization_id: str, response_id: str, page: Page
+    ) -> tuple[Sequence[items.Item], bool]:
+        found = await self.get(organization_id, response_id)
+        entries = [(item.id, item) for item in found.request.input] if found else []
+        return _page(entries, page)
+
+    async def find_items(self, organization_id: str, item_ids: Sequence[str]) -> Mapping[str, items.Item]:
+        return {
+            item.id: item
+            for response in self._memory.kept.values()
+            if response.organization_id == organization_id
+            for item in (*response.request.input, *response.output)
+            if item.id in item_ids
+        }
+
+    async def chain(self, organization_id: str, response_id: str) -> Sequence[Response]:
+        chain: list[Response] = []
+        following: str | None = response_id
+        while following is not None and (found := await self.get(organization_id, following)):
+            chain.insert(0, found)
+            following = found.request.previous_response_id
+        return chain
+
+    async def fail_unfinished(self, response_ids_alive: Sequence[str], now: int) -> int:
+        lost = [r for r in self._memory.kept.values() if not r.ended and r.id not in response_ids_alive]
+        failure = errors.Failure(message="The server stopped", code="interrupted")
+        for response in lost:
+            self._memory.kept[response.id] = replace(
+                response, status="failed", failure=failure, completed_at=now
+            )
+        return len(lost)
+
+
+class MemoryThreads:
+    """The port `ThreadStore`."""
+
+    def __init__(self, memory: MemoryStores) -> None:
+        self._memory = memory
+
+    async def create(self, thread: Thread) -> None:
+        if thread.id in self._memory.threads_kept:
+            raise errors.Conflict("The id is taken", param="id")
+        self._memory.threads_kept[thread.id] = thread
+
+    async def get(self, organization_id: str, thread_id: str) -> Thread | None:
+        found = self._memory.threads_kept.get(thread_id)
+        return found if found and found.organization_id == organization_id else None
+
+    async def list(self, organization_id: str, page: Page) -> tuple[Sequence[Thread], bool]:
+        mine = [t for t in self._memory.threads_kept.values() if t.organization_id == organization_id]
+        mine.sort(key=lambda thread: (thread.created_at, thread.id))
+        return _page([(thread.id, thread) for thread in mine], page)
+
+    async def update(self, thread: Thread) -> bool:
+        if await self.get(thread.organization_id, thread.id) is None:
+            return False
+        self._memory.threads_kept[thread.id] = thread
+        return True
+
+    async def delete(self, organization_id: str, thread_id: str) -> bool:
+        if await self.get(organization_id, thread_id) is None:
+            return False
+        del self._memory.threads_kept[thread_id]
+        for response in list(self._memory.kept.values()):
+            if response.thread_id == thread_id:
+                del self._memory.kept[response.id]
+        return True
+
+    async def items(self, organization_id: str, thread_id: str) -> Sequence[items.Item]:
+        return [entry.item for entry in self._entries(organization_id, thread_id)]
+
+    async def page_items(
+        self, organization_id: str, thread_id: str, page: Page
+    ) -> tuple[Sequence[ThreadItem], bool]:
+        entries = self._entries(organization_id, thread_id)
+        return _page([(entry.item.id, entry) for entry in entries], page)
+
+    def _entries(self, organization_id: str, thread_id: str) -> Sequence[ThreadItem]:
+        return [
+            ThreadItem(item, response.id, response.created_at)
+            for response in self._memory.kept.values()
+            if (response.organization_id, response.thread_id) == (organization_id, thread_id)
+            and response.status in _SUCCEEDED
+            for item in (*response.request.input, *response.output)
+        ]
+
+
+def _page(entries: Sequence[tuple[str, Entry]], page: Page) -> tuple[Sequence[Entry], bool]:
+    """`entries` are oldest first, each with its id."""
+    ordered = list(entries) if page.order == "asc" else list(reversed(entries))
+    names = [name for name, _ in ordered]
+    if page.after in names:
+        ordered = ordered[names.index(page.after) + 1 :]
+    elif page.before in names:
+        rest = ordered[: names.index(page.before)]
+        return [entry for _, entry in rest[-page.limit :]], len(rest) > page.limit
+    return [entry for _, entry in ordered[: page.limit]], len(ordered) > page.limit
+
+
+def raw(value: object) -> msgspec.Raw:
+    """A JSON value as the core keeps those it does not look into."""
+    return msgspec.Raw(msgspec.json.encode(value))
