@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import RESPONSE
+from scripted_gateway import RESPONSE
 
 from freddy.server import cli
 from freddy.server.cli import terminal

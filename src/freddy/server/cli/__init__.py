@@ -61,7 +61,8 @@ def _command(parsed: argparse.Namespace) -> int:
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        parser.exit(0, f"freddy {terminal.version()}\n")
+        terminal.say(f"freddy {terminal.version()}")
+        parser.exit()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -31,18 +31,20 @@ def run(arguments: argparse.Namespace) -> int:
         terminal.fail('there is no question; try: freddy ask "Why is the sky blue?"')
         return 2
     try:
-        with _client(arguments.config) as client:
-            return _ask(client, arguments, prompt)
-    except StreamInterruptedError as error:
-        terminal.fail(str(error))
-    except APIConnectionError as error:
-        terminal.fail(f"{error}; is the server running? Start it with: freddy serve")
-    except FreddyError as error:
-        terminal.fail(str(error))
+        client = _client(arguments.config)
     except ValueError as error:
         # The client refuses an address or a key of a wrong form.
         terminal.fail(str(error))
         return 2
+    with client:
+        try:
+            return _ask(client, arguments, prompt)
+        except StreamInterruptedError as error:
+            terminal.fail(str(error))
+        except APIConnectionError as error:
+            terminal.fail(f"{client.base_url}: {error}; is the server running? Start it with: freddy serve")
+        except FreddyError as error:
+            terminal.fail(str(error))
     return 1
 
 

@@ -11,7 +11,7 @@ from typing import get_args
 import msgspec
 
 from freddy.server import config
-from freddy.server.accounts import keys
+from freddy.server.accounts import development, keys
 from freddy.server.cli import terminal
 from freddy.server.core import errors
 from freddy.server.core.accounts import SCOPES, ApiKey, Organization, Scope
@@ -117,6 +117,8 @@ async def _organization(accounts: AccountStore, named: str | None, clock: System
         await accounts.add_organization(wanted)
         return named
     known = [organization.id for organization in await accounts.list_organizations()]
+    # The documentation's own come with development mode, and nobody wants a key of theirs by default.
+    known = [one for one in known if one not in development.ORGANIZATIONS[1:]]
     if len(known) == 1:
         return known[0]
     if known and DEFAULT_ORGANIZATION.id not in known:

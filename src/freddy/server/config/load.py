@@ -19,7 +19,6 @@ from freddy.server.config.settings import (
     Settings,
     Upstream,
     declared,
-    is_loopback,
 )
 from freddy.server.config.upstreams import Upstreams
 
@@ -229,10 +228,13 @@ class _Reading:
                 )
 
     def _check_openness(self, settings: Settings) -> None:
-        if settings.dev.mode == "on" and not is_loopback(settings.server.host):
+        if settings.dev.mode == "on" and settings.public:
+            addresses = f"server.host is {settings.server.host!r}"
+            if settings.server.public_url:
+                addresses += f" and server.public_url is {settings.server.public_url!r}"
             self.problems.append(
-                f"development mode lets anyone in, so it cannot be on while server.host is "
-                f"{settings.server.host!r}: set FREDDY_DEV_MODE=off, or FREDDY_HOST=127.0.0.1"
+                f"development mode lets anyone in, so it cannot be on while {addresses}: "
+                "set FREDDY_DEV_MODE=off, or only loopback addresses"
             )
 
 

@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_type_hints
+from urllib.parse import urlsplit
 
 from msgspec import NODEFAULT, Struct, structs
 
@@ -95,7 +96,8 @@ class Development(Struct, frozen=True, kw_only=True):
         DevMode,
         Setting(
             "FREDDY_DEV_MODE",
-            "`auto` is on when the host is a loopback address. `on` with another host refuses to start.",
+            "`auto` is on when `server.host` is a loopback address, and `server.public_url` too where it "
+            "is set. `on` with another address refuses to start.",
         ),
     ] = "auto"
     api_key: Annotated[
@@ -294,7 +296,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def development(self) -> bool:
         """Whether local development mode is on."""
-        return self.dev.mode == "on" or (self.dev.mode == "auto" and is_loopback(self.server.host))
+        return self.dev.mode == "on" or (self.dev.mode == "auto" and not self.public)
+
+    @property
+    def public(self) -> bool:
+        """Whether others than this machine's users reach the server: by its address, or through a proxy."""
+        url = self.server.public_url
+        return not is_loopback(self.server.host) or (
+            url is not None and not is_loopback(urlsplit(url).hostname or "")
+        )
 
     @property
     def dev_key_path(self) -> Path:

@@ -79,7 +79,7 @@ class Request(Struct, frozen=True, omit_defaults=True):
     assistant_id: str | None = None
     rules: tuple[str, ...] = ()
     disable_rules: bool = False
-    rule_context: Raw | None = None
+    rule_context: toolspec.MaybeRaw = None
     prompt_id: str | None = None
     echo: dict[str, Raw] = {}
     """Fields of the caller's dialect that have no effect here and are handed back as they came."""

@@ -1,10 +1,16 @@
 """Owns the tools a model may be given, and how it must choose among them."""
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Raw, Struct
 
 from freddy.server.core import items
+
+if TYPE_CHECKING:
+    MaybeRaw: TypeAlias = Raw | None
+else:
+    # msgspec cannot decode a union of `Raw` and None. None is the default here, and a default is never written.
+    MaybeRaw = Raw
 
 
 class Function(Struct, frozen=True, tag_field="kind", tag="function", omit_defaults=True):
@@ -15,11 +21,11 @@ class Function(Struct, frozen=True, tag_field="kind", tag="function", omit_defau
 
     name: str
     description: str | None = None
-    parameters: Raw | None = None
+    parameters: MaybeRaw = None
     strict: bool | None = None
     require_approval: bool = False
     form: items.CallForm = "function"
-    format: Raw | None = None
+    format: MaybeRaw = None
     namespace: str | None = None
 
 

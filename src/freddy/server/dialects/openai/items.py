@@ -154,12 +154,7 @@ def encode_item(item: items.Item, *, encrypted: bool = False) -> bytes:
     return msgspec.json.encode(spell(item, Show(encrypted=encrypted)))
 
 
-def encode_input_items(
-    page: Sequence[items.Item],
-    has_more: bool,  # noqa: FBT001
-    *,
-    encrypted: bool = False,
-) -> bytes:
+def encode_input_items(page: Sequence[items.Item], *, has_more: bool, encrypted: bool = False) -> bytes:
     show = Show(encrypted=encrypted)
     return msgspec.json.encode(
         _List(

@@ -12,6 +12,7 @@ from freddy.server.core.usage import Usage
 from freddy.server.providers import _failures
 
 _DONE = b"[DONE]"
+_NULL = msgspec.Raw(b"null")
 
 
 class _Function(msgspec.Struct):
@@ -79,7 +80,7 @@ class _Chunk(msgspec.Struct):
     model: str | None = None
     choices: list[_Choice] = []
     usage: _Usage | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = msgspec.Raw()
 
 
 _decoder = msgspec.json.Decoder(_Chunk)
@@ -128,7 +129,7 @@ class Reader:
                 unreadable = f"{self._name} answered what is not a chat completion"
                 self._fail(errors.ProviderFailed(unreadable), error)
                 break
-            if chunk.error is not None:
+            if chunk.error and chunk.error != _NULL:
                 self._fail(_failures.in_stream(self._name, payload))
                 break
             if chunk.model and self._model is None:

@@ -1,12 +1,13 @@
 """The embedded engine as a `Model`: waits for it, keeps order before it, and gives it tools."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
-from freddy.server.core import deltas, errors
+import msgspec
+
+from freddy.server.core import deltas, errors, items
 from freddy.server.core.profile import Availability, Profile
 from freddy.server.core.turn import Turn
 from freddy.server.ports.model import Model
@@ -15,6 +16,7 @@ from freddy.server.providers.embedded.child import Address
 from freddy.server.providers.embedded.engine import Engine
 from freddy.server.providers.embedded.faults import EngineUnavailable
 from freddy.server.providers.embedded.keeper import Phase
+from freddy.server.providers.embedded.room import RETRY_SECONDS, Room
 
 Connect: TypeAlias = Callable[[Address], AbstractAsyncContextManager[Model]]
 """A model of the chat-completions wire at an address; opened for one answer, closed after it."""
@@ -27,21 +29,32 @@ AVAILABILITY: dict[Phase, Availability] = {
     "restarting": "starting",
     "failed": "unavailable",
 }
-RETRY_SECONDS = 5.0
+COUNTED = 512
+PER_ITEM = 32
+MIN_ANSWER = 256
 
 
 class Embedded:
-    """At most `slots` answers at a time, `queue` more wait. `patience`: seconds for the engine to be ready."""
+    """At most `slots` answers at a time, `queue` more wait. `patience`: seconds for the engine to be ready.
+
+    `answer_tokens` is the longest answer where the caller names no limit: small models may talk without end.
+    """
 
     def __init__(
-        self, engine: Engine, connect: Connect, *, slots: int = 4, queue: int = 32, patience: float = 60.0
+        self,
+        engine: Engine,
+        connect: Connect,
+        *,
+        slots: int = 4,
+        queue: int = 32,
+        patience: float = 60.0,
+        answer_tokens: int | None = None,
     ) -> None:
         self._engine = engine
         self._connect = connect
         self._patience = patience
-        self._room = slots + queue
-        self._slots = asyncio.Semaphore(slots)
-        self._inside = 0
+        self._answer_tokens = answer_tokens or max(MIN_ANSWER, engine.context // slots)
+        self._room = Room(slots=slots, tokens=engine.context, queue=queue)
 
     @property
     def profile(self) -> Profile:
@@ -50,7 +63,7 @@ class Embedded:
             name=choice.name if choice else "none",
             provider=PROVIDER,
             description=choice.note if choice else "",
-            context_tokens=min(self._engine.context, (choice and choice.context) or self._engine.context),
+            context_tokens=self._context,
             schemas=True,
         )
 
@@ -59,20 +72,29 @@ class Embedded:
         return AVAILABILITY[self._engine.state.phase]
 
     async def stream(self, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
-        async with self._slot():
-            for last in (False, True):
-                said, address = False, self._engine.address
-                try:
-                    async with self._model() as model, contextlib.aclosing(_answer(model, turn)) as answer:
-                        async for batch in answer:
-                            said = True
-                            yield batch
-                except errors.ProviderUnavailable:
-                    # It died a moment ago, before it said anything: the next one is asked.
-                    if said or last or not address or not await self._engine.left(address, within=1.0):
-                        raise
-                else:
-                    return
+        with self._room.entered():
+            bounded = msgspec.structs.replace(
+                turn, max_output_tokens=turn.max_output_tokens or self._answer_tokens
+            )
+            async with self._room.taken(await self._needs(bounded)):
+                async with contextlib.aclosing(self._stream(bounded)) as answer:
+                    async for batch in answer:
+                        yield batch
+
+    async def _stream(self, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
+        for last in (False, True):
+            said, address = False, self._engine.address
+            try:
+                async with self._model() as model, contextlib.aclosing(_answer(model, turn)) as answer:
+                    async for batch in answer:
+                        said = True
+                        yield batch
+            except errors.ProviderUnavailable:
+                # It died a moment ago, before it said anything: the next one is asked.
+                if said or last or not address or not await self._engine.left(address, within=1.0):
+                    raise
+            else:
+                return
 
     async def count(self, turn: Turn) -> int | None:
         if self._engine.state.phase != "ready":
@@ -80,20 +102,26 @@ class Embedded:
         async with self._model() as model:
             return await model.count(tool_prompt.plain(turn))
 
-    @contextlib.asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        if self._inside >= self._room:
-            raise errors.RateLimited(
-                "The embedded model is busy",
-                details=f"{self._room} requests are being answered or wait already",
-                retry_after=RETRY_SECONDS,
-            )
-        self._inside += 1
-        try:
-            async with self._slots:
-                yield
-        finally:
-            self._inside -= 1
+    @property
+    def _context(self) -> int:
+        choice = self._engine.choice
+        return min(self._engine.context, (choice and choice.context) or self._engine.context)
+
+    async def _needs(self, turn: Turn) -> int:
+        """Tokens that the engine must keep for this turn: counted, unless it is so short that a bound will do."""
+        asked = tool_prompt.plain(turn)
+        bound = _bound(asked)
+        if bound > COUNTED:
+            async with self._model() as model:
+                counted = await model.count(asked)
+            if counted is not None and counted >= self._context:
+                raise errors.ContextOverflow(
+                    "The input is longer than the model can read",
+                    param="input",
+                    details=f"it has {counted} tokens, the model reads {self._context}",
+                )
+            bound = bound // 3 if counted is None else counted
+        return min(self._engine.context, bound + (turn.max_output_tokens or 0))
 
     @contextlib.asynccontextmanager
     async def _model(self) -> AsyncIterator[Model]:
@@ -108,6 +136,12 @@ class Embedded:
                     retry_after=RETRY_SECONDS if waits else None,
                 ) from error
             yield await stack.enter_async_context(self._connect(address))
+
+
+def _bound(turn: Turn) -> int:
+    """More tokens than the turn can have: one for each byte of its texts, and some around each item."""
+    told = [turn.instructions or "", *(item.text for item in turn.items if isinstance(item, items.Message))]
+    return sum(len(text.encode()) + PER_ITEM for text in told)
 
 
 async def _answer(model: Model, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:

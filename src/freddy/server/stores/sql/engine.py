@@ -17,6 +17,8 @@ from freddy.server.stores.sql.workers import Jobs, Worker
 T = TypeVar("T")
 
 _TRIES = 3
+_READS = 64
+"""Reads that a thread takes at once: the interpreter runs one thread at a time, so sharing them out costs more."""
 
 
 class Database:
@@ -49,7 +51,7 @@ class Database:
                 connect=lambda: files.open_reader(self._path, patience=patience),
                 perform=commits.read,
                 disconnect=sqlite3.Connection.close,
-                most=1,
+                most=_READS,
             )
             for _ in range(readers)
         ]

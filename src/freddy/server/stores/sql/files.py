@@ -10,7 +10,7 @@ from freddy.server.stores.sql import faults, schema
 
 _CACHED_STATEMENTS = 256
 _PRAGMAS = {
-    "read": ("PRAGMA query_only = ON",),
+    "read": ("PRAGMA query_only = ON", "PRAGMA cache_size = -16384"),
     "write": (
         "PRAGMA journal_mode = WAL",
         "PRAGMA synchronous = FULL",

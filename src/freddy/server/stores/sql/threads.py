@@ -35,7 +35,7 @@ _message_count = (
         _responses.c.organization_id == _threads.c.organization_id,
         _responses.c.thread_id == _threads.c.id,
         _responses.c.status.in_(tables.SUCCEEDED),
-        _items.c.type == "message",
+        tables.MESSAGES,
     )
     .correlate(_threads)
     .scalar_subquery()

@@ -100,3 +100,10 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_items_id", "items", ["id"])
+    op.create_index(
+        "ix_items_messages",
+        "items",
+        ["response_id"],
+        sqlite_where=sa.text("type = 'message'"),
+        postgresql_where=sa.text("type = 'message'"),
+    )

@@ -1,0 +1,328 @@
+"""The schemas of /v1/model/response and /v1/threads. Requests are read key by key there, so they are written out here."""
+
+from freddy.server.dialects.freddy import aliases, errors, response, threads
+from freddy.server.dialects.freddy.request import DEFAULT_MODEL, MAX_TOOL_CALLS
+from freddy.server.http.openapi.schemas import (
+    METADATA,
+    Schema,
+    Types,
+    either,
+    flag,
+    many,
+    number,
+    ref,
+    text,
+    thing,
+    whole,
+    word,
+)
+
+_LATER = "Kept and handed back; has no effect yet."
+_STRINGS: Schema = {"type": "string"}
+
+
+def components() -> dict[str, Schema]:
+    found: dict[str, Schema] = {}
+    names: dict[type, str] = {errors.ErrorBody: "FreddyError", errors.ErrorView: "FreddyErrorDetail"}
+    answered = Types(found, "Freddy", words=_WORDS, names=names)
+    answered.add(response.ResponseView)
+    answered.add(errors.ErrorBody)
+    written = Types(found, "Thread", words=_WORDS)
+    for kind in (threads.ThreadView, threads.ThreadList, threads.MessageList, threads.Deleted, threads.Pin):
+        written.add(kind)
+    return found | _REQUESTS
+
+
+_FUNCTION = thing(
+    "A function of yours. The model answers with a `function_call`; you run it and send its output back. "
+    "Also accepted with its fields nested in `function`.",
+    {
+        "type": {"const": "function"},
+        "name": text(
+            "1 to 64 letters, digits, `_` or `-`; unique in the request.", pattern="^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$"
+        ),
+        "description": text("What it does and when to call it.", maxLength=1024),
+        "parameters": thing("JSON Schema (2020-12) of the arguments.", {}),
+        "strict": flag("Whether the arguments must match the schema exactly.", default=True),
+        "require_approval": flag("Handed back with the call, for you to ask a person.", default=False),
+    },
+    required=("type", "name"),
+)
+
+_PARTS: dict[str, Schema] = {
+    "FreddyInputText": thing("A text.", {"text": text("What is said.")}, required=("text",)),
+    "FreddyInputImage": thing(
+        "An image: exactly one of `url` and `file_id`. Needs a model that reads images.",
+        {
+            "url": text("An http, https or data URL."),
+            "file_id": text("Id of a file. There are no files yet: answers 404."),
+            "detail": word("How closely to look.", ("auto", "low", "high", "original"), default="auto"),
+        },
+    ),
+    "FreddyInputAudio": thing(
+        "A sound: exactly one of `data` and `file_id`. Needs a model that hears.",
+        {
+            "data": text("The sound in base64."),
+            "format": text("What `data` is, such as `wav` or `mp3`; required with it."),
+            "file_id": text("Id of a file. There are no files yet: answers 404."),
+        },
+    ),
+    "FreddyInputFile": thing(
+        "A document: exactly one of `data`, `url` and `file_id`. Needs a model that reads files.",
+        {
+            "data": text("The file as a data URL."),
+            "url": text("Its address. Not fetched yet: answers 404."),
+            "file_id": text("Id of a file. There are no files yet: answers 404."),
+            "filename": text("Its name."),
+        },
+    ),
+}
+
+_INPUT: dict[str, Schema] = {
+    "FreddyInput": {"anyOf": [ref("FreddyInputMessage"), ref("FreddyInputCall"), ref("FreddyInputOutput"), _STRINGS]},
+    "FreddyInputMessage": thing(
+        "A message. What it says may stand in `content`, in the four arrays, or in both; `content` comes first. "
+        "A message that says nothing is left out.",
+        {
+            "type": {"const": "message"},
+            "id": text("An id of your own; one is given where there is none."),
+            "role": word(
+                "Who speaks. `function` and `tool` bring the output of a function.",
+                ("user", "assistant", "system", "developer", "function", "tool"),
+            ),
+            "content": either(
+                "A text, or a list of parts with a `type`: `text`, `image`, `audio`, `file` (also `input_text`, "
+                "`input_image`, …).",
+                _STRINGS,
+                {"type": "array", "items": {"type": ["object", "string"]}},
+            ),
+            "texts": many("Texts, in order.", ref("FreddyInputText")),
+            "images": many("Images.", ref("FreddyInputImage")),
+            "audio": many("Sounds.", ref("FreddyInputAudio")),
+            "files": many("Documents.", ref("FreddyInputFile")),
+            "function_call": thing(
+                "Role `assistant`: the call the model made, handed back. Also `functionCall`.",
+                {"name": _STRINGS, "arguments": {"type": ["string", "object"]}, "id": _STRINGS},
+                required=("name",),
+            ),
+            "tool_calls": many("Role `assistant`: several calls.", {"type": "object"}),
+            "name": text("Roles `function` and `tool`: the function that was called."),
+            "call_id": text("Which call this answers. Without it, the oldest open call of that name. Also `tool_call_id`."),
+        },
+        required=("role",),
+    ),
+    "FreddyInputCall": thing(
+        "A function call, as it stood in `output`.",
+        {
+            "type": {"const": "function_call"},
+            "id": _STRINGS,
+            "call_id": text("Joins the call to its output."),
+            "name": text("The function."),
+            "arguments": either("JSON, as text or as an object.", _STRINGS, {"type": "object"}),
+        },
+        required=("type", "name"),
+    ),
+    "FreddyInputOutput": thing(
+        "What a function gave back.",
+        {
+            "type": {"const": "function_call_output"},
+            "id": _STRINGS,
+            "call_id": text("The call that it answers."),
+            "name": text("The function, where there is no `call_id`."),
+            "output": either("A text, parts, or any JSON value.", _STRINGS, {"type": ["array", "object"]}),
+        },
+        required=("type",),
+    ),
+}
+
+_SCHEMA = thing(
+    "A form for the answer.",
+    {
+        "id": text("1 to 64 letters, digits, `_` or `-`. Also `name`.", pattern="^[A-Za-z0-9_-]{1,64}$"),
+        "description": text("What it is for; helps the model to choose among several."),
+        "schema": thing("JSON Schema (2020-12).", {}),
+        "strict": flag("Whether the answer must fit.", default=True),
+    },
+    required=("id", "schema"),
+)
+
+_REQUEST = thing(
+    "The body of a request. Every key is accepted in snake_case and in camelCase; null reads as absent; a key that is "
+    "not listed answers 400 `unknown_parameter`.",
+    {
+        "inputs": either("What to answer: a text, or a list of messages, calls and outputs.", _STRINGS,
+                         {"type": "array", "items": ref("FreddyInput")}),
+        "model": text("Who answers. GET /v1/models lists the names.", default=DEFAULT_MODEL),
+        "instructions": text("Instructions for the model; they take the place of system messages of the history."),
+        "organization_id": text("The organization that is charged; the key implies one. Out of the key's reach: 403."),
+        "thread": either(
+            "The conversation to go on with. It is made when it does not exist, under the id you chose; without it a new "
+            "one is made. Also `thread_id`. Not together with `previous_response_id`.",
+            text("The thread's id.", pattern="^[A-Za-z0-9_.:-]{1,128}$"),
+            thing("The same, with metadata for a new thread.", {"id": _STRINGS, "metadata": METADATA}),
+        ),
+        "thread_context_mode": word("What is kept when a thread is longer than the model can read. " + _LATER,
+                                    ("recent", "smart", "full"), default="recent"),
+        "previous_response_id": text("The response to go on from, with all that led to it. Not together with `thread`."),
+        "truncation": word("`auto` is to drop the oldest messages when the input is too long. " + _LATER,
+                           ("disabled", "auto"), default="disabled"),
+        "stream": flag("Answer with server-sent events.", default=False),
+        "background": flag("Answer at once with `queued`; the response is made while nobody listens.", default=False),
+        "store": flag("`false` keeps nothing: no response to get, no thread, nothing to go on from.", default=True),
+        "include": many(
+            "What else to tell. `usage.detailed`, `message.logprobs` and `reasoning.encrypted` have an effect today.",
+            {"type": "string", "enum": list(aliases.INCLUDE)},
+        ),
+        "metadata": METADATA,
+        "max_output_synapses": whole(
+            "The most to write, thinking included; a synapse is one token. When it is reached the response is "
+            "`incomplete`. Also `max_output_tokens`, `max_tokens`.", 1),
+        "max_tool_calls": whole("The most calls of server-side tools. " + _LATER, 0, default=MAX_TOOL_CALLS),
+        "reasoning": thing(
+            "How much a model that can think thinks first. Others ignore it.",
+            {
+                "effort": word("`off` (or `none`) to `maximum` (or `max`).", aliases.EFFORTS),
+                "summary": word("Form of the summary of what was thought.", ("auto", "concise", "detailed", "off")),
+            },
+        ),
+        "tools": many(
+            "Tools the model may use, at most 128. Functions work. Tools that the server would run itself "
+            "(file_search, web_search, code_interpreter, image_generation, computer_use_preview, personal_connector, "
+            "streamline, mcp) are accepted and not run; the response's `warnings` say so.",
+            {"anyOf": [ref("FreddyInputFunction"), thing("A tool that is not run yet.", {"type": _STRINGS}, required=("type",))]},
+        ),
+        "functions": many("More functions; as in `tools`, `type` may be left out.", ref("FreddyInputFunction")),
+        "tool_choice": either(
+            "`auto`, `none`, `required`, the name of one tool, `{type: function, name}` or `{type: allowed_tools, mode, "
+            "tools}`. Also `toolChoice`.",
+            _STRINGS,
+            {"type": "object"},
+        ),
+        "parallel_tool_calls": flag("Whether one answer may hold several calls.", default=False),
+        "personal_connectors_enabled": {"type": "boolean",
+                                        "description": "Adds the personal connectors, or takes them away. " + _LATER},
+        "output_mode": word("Form of the answer: text, any JSON object, or JSON that fits `json_schema`.",
+                            ("text", "json", "json_schema", "plain", "json_object"), default="text"),
+        "json_schema": either("The schema of `output_mode: json_schema`, or several to choose from.",
+                              ref("FreddyInputSchema"), {"type": "array", "items": ref("FreddyInputSchema")}),
+        "response_format": either("Another spelling of `output_mode` and `json_schema`.", _STRINGS, {"type": "object"}),
+        "temperature": number("More is more varied. Lowered, with a warning, to the model's highest.", 0, 2),
+        "top_p": number("Only the likeliest tokens that make up this share.", 0, 1),
+        "presence_penalty": number("More speaks of new things.", -2, 2),
+        "frequency_penalty": number("More repeats less.", -2, 2),
+        "logprobs": flag("Tell how probable each token was.", default=False),
+        "top_logprobs": whole("How many other tokens to tell at each place; needs `logprobs`.", 0, 20),
+        "verbosity": word("How long the answer should be. " + _LATER, ("low", "medium", "high")),
+        "seed": {"type": "integer", "description": "The same seed and request make the same answer, where the model can."},
+        "stop": either("Up to 4 texts at which the answer ends.", _STRINGS,
+                       {"type": "array", "items": _STRINGS, "maxItems": 4}),
+        "assistant_id": text("An assistant. There are none yet: answers 404."),
+        "rules": many("Ids of rules. There are none yet: answers 404, unless `disable_rules` is true.", _STRINGS),
+        "disable_rules": flag("Apply no rule.", default=False),
+        "rule_context": thing(
+            "What rules may look at. " + _LATER,
+            {
+                "request_type": _STRINGS,
+                "user_expertise": word("", ("beginner", "intermediate", "expert", "professional")),
+                "output_format": _STRINGS,
+                "target_audience": _STRINGS,
+            },
+        ),
+        "prompt": thing(
+            "A prompt template. There are none yet: answers 404.",
+            {"id": _STRINGS, "variables": {"type": "object"}, "version": _STRINGS},
+            required=("id",),
+        ),
+        "skill_ids": many(_LATER, _STRINGS),
+        "system_tools": thing(_LATER, {}),
+        "vector_store_ids": many(_LATER, _STRINGS),
+        "space_id": text(_LATER),
+        "workflow_id": text("Not supported: answers 422."),
+        "edit_message_id": text("Not supported: answers 422."),
+        "previous_message_id": text("Not supported: answers 422."),
+    },
+    required=("inputs",),
+)  # fmt: skip
+
+_REQUESTS: dict[str, Schema] = {
+    "FreddyRequest": _REQUEST,
+    **_INPUT,
+    **_PARTS,
+    "FreddyInputFunction": _FUNCTION,
+    "FreddyInputSchema": _SCHEMA,
+    "ThreadCreate": thing(
+        "A new thread. An empty body makes one with an id of the server's choice.",
+        {
+            "id": text("An id of your own.", pattern="^[A-Za-z0-9_.:-]{1,128}$"),
+            "title": text("Its title.", maxLength=200),
+            "metadata": METADATA,
+            "organization_id": text("Whose it is; the key implies one."),
+            **{name: {"description": "Accepted, without effect."}
+               for name in ("assistant_id", "user_id", "visible_in_ui", "space_ids")},
+        },
+    ),
+    "ThreadUpdate": thing(
+        "What is to be different. What is left out stays; a null title is taken away.",
+        {"title": {"type": ["string", "null"], "maxLength": 200}, "metadata": METADATA},
+    ),
+}  # fmt: skip
+
+_CURSORS: dict[str, Schema] = {
+    "first_id": {"description": "The `before` of the page before this one."},
+    "last_id": {"description": "The `after` of the page that follows."},
+    "has_more": {"description": "Whether a page follows."},
+}
+
+_WORDS: dict[str, dict[str, Schema]] = {
+    "FreddyResponse": {
+        "id": {"description": "Begins with `resp_`."},
+        "object": {"const": "response"},
+        "created_at": {"description": "Unix seconds."},
+        "createdAt": {"description": "The same as `created_at`."},
+        "completed_at": {"description": "Unix seconds; null until it has ended."},
+        "status": word(
+            "How far it is.",
+            ("queued", "in_progress", "requires_action", "completed", "incomplete", "failed", "cancelled"),
+        ),
+        "model": {"description": "The model that answers, which may not be the name that was asked for."},
+        "output": {"description": "Messages and calls in the order in which they were made."},
+        "outputs": {"description": "The same with the last message first, and `texts` in each message."},
+        "response": {"description": "The text of the last message."},
+        "thread": {"description": "The conversation; null without one."},
+        "thread_id": {"description": "The same as `thread`."},
+        "usage": {"description": "Null until it has ended."},
+        "reasoning": {"description": "What was thought, beside the output; null where nothing was."},
+        "incomplete_details": {"description": "Why an `incomplete` response ends early."},
+        "error": {"description": "Why a `failed` response failed."},
+        "warnings": {"description": "What was not done as asked."},
+        "tool_choice": either("As asked.", _STRINGS, {"type": "object"}),
+        "max_output_synapses": {"description": "As asked. So are the members below."},
+    },
+    "FreddyUsage": {
+        "input_tokens": {"description": "Tokens read."},
+        "output_tokens": {"description": "Tokens written, thinking included."},
+        "neurons": {"description": "With `include: [usage.detailed]`: what was read, by part."},
+        "synapses": {"description": "With `include: [usage.detailed]`: what was written, by part."},
+    },
+    "FreddyIncompleteDetails": {"reason": word("", ("max_output_tokens", "content_filter"))},
+    "FreddyFunctionCall": {
+        "call_id": {"description": "Send the output with this id."},
+        "arguments": {"description": "JSON text, its keys in the order of the function's schema."},
+        "function": {"description": "Name and arguments once more, in an older form."},
+    },
+    "FreddyFunctionOutput": {"output": {"description": "What the function gave back, as text."}},
+    "ThreadList": _CURSORS,
+    "ThreadMessageList": _CURSORS,
+    "Thread": {
+        "created_at": {"description": "ISO 8601, in UTC. So are the other times."},
+        "metadata": METADATA,
+        "title": {"description": "Null without one."},
+        "message_count": {"description": "Items of its successful responses."},
+        "last_model_used": {"description": "Null until a response succeeded in it."},
+    },
+    "ThreadMessage": {
+        "created_at": {"description": "ISO 8601, in UTC."},
+        "response_id": {"description": "The response that it belongs to."},
+        "content": {"description": "Its texts; several are paragraphs."},
+    },
+}
