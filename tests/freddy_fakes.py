@@ -1,4 +1,4 @@
-"""Fakes that implement the ports: a model that says what it was told, a fixed clock, counted ids, stores in memory."""
+"""Fakes of the ports: a model that says what it was told, a fixed clock, counted ids, stores in memory."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -90,8 +90,8 @@ class CountingIds:
 class MemoryStores:
     """Both stores over one memory.
 
-    `journal` tells every write that was kept, in order. A method waits for its event in `gates`, and then raises its
-    exception in `faults`; both go by the method's name. `asked` is set when a gate is reached.
+    `journal` tells every write that was kept, in order. A method waits for its event in `gates`, and then
+    raises its exception in `faults`; both go by the method's name. `asked` is set when a gate is reached.
     """
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from freddy.server.core import events, items
 
 
 def check_events(told: Iterable[events.Event], *, ended: bool = True) -> tuple[items.Item, ...]:
-    """The items of the events, in the order of their places. Raises AssertionError when the events are not well formed.
+    """The items of the events, in the order of their places. Fails when the events are not well formed.
 
     Takes the events of a turn or of a whole run. With `ended`, nothing may be left open.
     """
@@ -28,7 +28,9 @@ def check_events(told: Iterable[events.Event], *, ended: bool = True) -> tuple[i
     def begin(event, form):
         assert event.item_id == begun[event.index].id
         assert event.index not in done
-        assert event.part == len([1 for index, _, kind in parts if (index, _group(kind)) == (event.index, _group(form))])
+        assert event.part == len(
+            [1 for index, _, kind in parts if (index, _group(kind)) == (event.index, _group(form))]
+        )
         assert not [p for p in parts if p[0] == event.index and p not in closed], "two parts are open at once"
         parts[event.index, event.part, form] = []
 

@@ -1,9 +1,9 @@
 """What the core says survives being kept as JSON."""
 
 import msgspec
-from freddy_fakes import raw
 
 from freddy.server.core import items, request, toolspec
+from freddy_fakes import raw
 
 FULL = request.Request(
     model="m",

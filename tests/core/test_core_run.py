@@ -1,12 +1,12 @@
 """The agent loop as data: what `decide` answers, and what `apply` changes."""
 
 import pytest
-from freddy_fakes import raw
 from msgspec.structs import replace
 
 from freddy.server.core import errors, events, items, request, run, toolspec, turn
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Usage
+from freddy_fakes import raw
 
 QUESTION = items.Message("msg_in", "user", (items.Text("Hi"),))
 EARLIER = items.Message("msg_old", "assistant", (items.Text("Before"),))

@@ -5,14 +5,14 @@ import json
 
 import msgspec
 import pytest
-from freddy_fakes import CountingIds, raw
-from freddy_stream_rules import check_events
 from hypothesis import given
 from hypothesis import strategies as st
 
 from freddy.server.core import deltas, events, items, toolspec
 from freddy.server.core.transcript import Transcript, custom_arguments, custom_input
 from freddy.server.core.usage import Usage
+from freddy_fakes import CountingIds, raw
+from freddy_stream_rules import check_events
 
 PATCH = toolspec.Function("patch", form="custom", format=raw({"type": "text"}))
 SPACED = toolspec.Function("lookup", namespace="maps")
@@ -155,7 +155,10 @@ def test_a_call_that_the_vendor_gave_no_id_gets_one():
 
 def test_the_text_of_a_custom_call_is_taken_out_of_its_shell_and_told_whole():
     told = tell(
-        [deltas.ToolCall(0, '{"inp', name="patch", call_id="call_a"), deltas.ToolCall(0, 'ut":"*** \\"Begin\\""}')],
+        [
+            deltas.ToolCall(0, '{"inp', name="patch", call_id="call_a"),
+            deltas.ToolCall(0, 'ut":"*** \\"Begin\\""}'),
+        ],
         [deltas.Stop("tool_calls")],
     )
     text = '*** "Begin"'

@@ -12,13 +12,14 @@ import aiohttp
 import pytest
 
 from freddy.server.providers.embedded import libgomp, weights
-from freddy.server.providers.embedded.child import Address
+from freddy.server.providers.embedded.child import Address, Limits
 from freddy.server.providers.embedded.engine import Engine
 from freddy.server.providers.embedded.faults import EngineUnavailable
 from freddy.server.providers.embedded.keeper import Choice, Patience
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
 BOUND = 30.0
+ALONE = Limits(threads=1, batch_threads=1)
 
 
 @contextlib.asynccontextmanager
@@ -69,7 +70,7 @@ def alive(pid: int) -> bool:
 
 
 async def test_it_starts_in_the_background_answers_and_leaves_nothing_behind(floor: Choice):
-    async with Engine(floor) as engine:
+    async with Engine(floor, limits=ALONE) as engine:
         assert engine.state.phase == "starting"
         address = await engine.wait_ready(BOUND)
         assert engine.state.phase == "ready"
@@ -84,7 +85,7 @@ async def test_it_starts_in_the_background_answers_and_leaves_nothing_behind(flo
 
 
 async def test_it_turns_away_who_does_not_know_the_key(floor: Choice):
-    async with Engine(floor) as engine:
+    async with Engine(floor, limits=ALONE) as engine:
         address = await engine.wait_ready(BOUND)
         stranger = Address(address.base_url, address.socket, "guess")
         async with connected(stranger) as session:
@@ -96,7 +97,7 @@ async def test_it_turns_away_who_does_not_know_the_key(floor: Choice):
 
 
 async def test_a_hung_up_request_frees_its_slot(floor: Choice):
-    async with Engine(floor) as engine:
+    async with Engine(floor, limits=ALONE) as engine:
         address = await engine.wait_ready(BOUND)
         async with connected(address) as session:
             for stream in (True, False):
@@ -104,7 +105,7 @@ async def test_a_hung_up_request_frees_its_slot(floor: Choice):
                 before = computed(engine.pid)
                 async with asyncio.TaskGroup() as tasks:
                     long = [tasks.create_task(ask(session, request)) for _ in range(4)]
-                    await until(lambda before=before: computed(engine.pid) > before + 50)
+                    await until(lambda before=before: computed(engine.pid) > before + 20)
                     for task in long:
                         task.cancel()
         # Four slots: were they not freed, this would wait for thousands of tokens.
@@ -117,7 +118,7 @@ async def ask(session: aiohttp.ClientSession, request: dict[str, object]) -> Non
 
 
 async def test_it_is_started_again_when_it_is_killed(floor: Choice):
-    async with Engine(floor, patience=Patience(first=0.01)) as engine:
+    async with Engine(floor, limits=ALONE, patience=Patience(first=0.01)) as engine:
         first = await engine.wait_ready(BOUND)
         os.kill(engine.pid, signal.SIGKILL)
         await until(lambda: engine.state.phase != "ready")
@@ -129,7 +130,7 @@ async def test_it_is_started_again_when_it_is_killed(floor: Choice):
 
 
 async def test_it_gives_up_when_it_dies_again_and_again(floor: Choice):
-    async with Engine(floor, patience=Patience(tries=2, first=0.01)) as engine:
+    async with Engine(floor, limits=ALONE, patience=Patience(tries=2, first=0.01)) as engine:
         for _ in range(2):
             await engine.wait_ready(BOUND)
             os.kill(engine.pid, signal.SIGKILL)
@@ -141,13 +142,13 @@ async def test_it_gives_up_when_it_dies_again_and_again(floor: Choice):
 
 async def test_another_model_takes_over_without_dropping_a_request(models: Path, floor: Choice):
     other = Choice("other", lambda: weights.resolve("smollm2-135m", models))
-    async with Engine(floor) as engine:
+    async with Engine(floor, limits=ALONE) as engine:
         old = await engine.wait_ready(BOUND)
         old_pid = engine.pid
         async with (
             engine.lease(BOUND) as address,
             connected(address) as session,
-            session.post("/v1/chat/completions", json=body("Tell.", 60, stream=True)) as answer,
+            session.post("/v1/chat/completions", json=body("Tell.", 40, stream=True)) as answer,
         ):
             switched = await engine.switch(other)
             assert switched.model == engine.state.model == "other"
@@ -159,7 +160,7 @@ async def test_another_model_takes_over_without_dropping_a_request(models: Path,
 
 
 async def test_a_model_that_fails_does_not_take_over(floor: Choice, tmp_path: Path):
-    async with Engine(floor) as engine:
+    async with Engine(floor, limits=ALONE) as engine:
         await engine.wait_ready(BOUND)
         with pytest.raises(EngineUnavailable):
             await engine.switch(Choice("bad", lambda: tmp_path / "none.gguf"))
@@ -199,7 +200,7 @@ async def test_without_a_model_it_is_absent():
 async def test_a_missing_openmp_library_is_named_with_its_package(floor: Choice, tmp_path: Path):
     (tmp_path / "libgomp.so.1").write_bytes(b"not a library")
     environment = {"LD_LIBRARY_PATH": str(tmp_path)}
-    async with Engine(floor, environment=environment) as engine:
+    async with Engine(floor, limits=ALONE, environment=environment) as engine:
         with pytest.raises(EngineUnavailable, match=r"libgomp\.so\.1 is missing: .*libgomp1 on Debian"):
             await engine.wait_ready(BOUND)
 
@@ -214,7 +215,7 @@ def test_an_openmp_library_of_another_package_is_found_and_linked(tmp_path: Path
 
 
 async def test_it_listens_on_loopback_where_there_are_no_unix_sockets(floor: Choice):
-    async with Engine(floor, tcp=True) as engine:
+    async with Engine(floor, limits=ALONE, tcp=True) as engine:
         address = await engine.wait_ready(BOUND)
         assert address.socket is None
         assert address.base_url.startswith("http://127.0.0.1:")

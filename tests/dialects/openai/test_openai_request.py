@@ -77,10 +77,10 @@ def test_every_parameter_has_its_place():
         parallel_tool_calls=False,
         output=Output("json_schema", (Schema("s", raw_schema),)),
         reasoning=Reasoning("off", "auto"),
-        include=("reasoning.encrypted_content",),
+        include=("reasoning.encrypted",),
         metadata={"a": "b"},
         truncation="auto",
-        thread=ThreadRef("conv_1"),
+        thread=ThreadRef("conv_1", must_exist=True),
         prompt_id="pmpt_1",
         echo={
             "prompt": Raw(b'{"id": "pmpt_1", "version": "2"}'),

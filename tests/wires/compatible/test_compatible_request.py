@@ -1,9 +1,8 @@
-"""A turn becomes the body of a chat completion: whole bodies, and the official client's types agree with them."""
+"""A turn becomes the body of a chat completion, and the official client's types agree with it."""
 
 import json
 
 import pytest
-from freddy_fakes import raw
 from msgspec.structs import replace
 from openai.types.chat import completion_create_params
 from pydantic import TypeAdapter
@@ -12,6 +11,7 @@ from freddy.server.core import errors, items, request, toolspec
 from freddy.server.core.profile import Profile
 from freddy.server.core.turn import Turn
 from freddy.server.providers.compatible.request import body
+from freddy_fakes import raw
 
 PLAIN = Profile(name="m", provider="vendor")
 ABLE = Profile(name="m", provider="vendor", images=True, audio=True, files=True, reasoning=True, schemas=True)
@@ -25,7 +25,10 @@ LOOKUP_OUT = {
     "type": "function",
     "function": {"name": "lookup", "description": "Looks up", "parameters": SCHEMA, "strict": True},
 }
-NOW_OUT = {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}
+NOW_OUT = {
+    "type": "function",
+    "function": {"name": "now", "parameters": {"type": "object", "properties": {}}},
+}
 PATCH_OUT = {
     "type": "function",
     "function": {
@@ -62,7 +65,9 @@ def call(name, call_id, arguments="{}", **more) -> items.FunctionCall:
 
 
 def output(call_id, *parts) -> items.FunctionOutput:
-    return items.FunctionOutput("fco_1", call_id, tuple(items.Text(p) if isinstance(p, str) else p for p in parts))
+    return items.FunctionOutput(
+        "fco_1", call_id, tuple(items.Text(p) if isinstance(p, str) else p for p in parts)
+    )
 
 
 MESSAGES = {
@@ -91,8 +96,14 @@ MESSAGES = {
                 "role": "user",
                 "content": [
                     {"type": "text", "text": "What is this?"},
-                    {"type": "image_url", "image_url": {"url": "https://example.org/cat.png", "detail": "low"}},
-                    {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "auto"}},
+                    {
+                        "type": "image_url",
+                        "image_url": {"url": "https://example.org/cat.png", "detail": "low"},
+                    },
+                    {
+                        "type": "image_url",
+                        "image_url": {"url": "data:image/png;base64,AAAA", "detail": "auto"},
+                    },
                     {"type": "input_audio", "input_audio": {"data": "UklG", "format": "mp3"}},
                     {
                         "type": "file",
@@ -265,7 +276,11 @@ ASKED = {
         {
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": "answer", "schema": {"anyOf": [SCHEMA, {"type": "null"}]}, "strict": True},
+                "json_schema": {
+                    "name": "answer",
+                    "schema": {"anyOf": [SCHEMA, {"type": "null"}]},
+                    "strict": True,
+                },
             }
         },
     ),

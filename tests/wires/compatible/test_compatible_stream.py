@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from freddy_fakes import CountingIds
-from freddy_stream_rules import check_events
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +18,8 @@ from freddy.server.core.usage import Usage
 from freddy.server.providers._sse import DataLines
 from freddy.server.providers.compatible.adapter import Compatible
 from freddy.server.providers.compatible.stream import Reader
+from freddy_fakes import CountingIds
+from freddy_stream_rules import check_events
 
 RECORDINGS = Path(__file__).parent / "recordings"
 
@@ -100,7 +100,9 @@ END = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
 class Recording:
     """The port `Wire` and its answer: says the same chunks to everyone who asks."""
 
-    def __init__(self, *chunks: bytes, kind: str = "text/event-stream; charset=utf-8", status: int = 200) -> None:
+    def __init__(
+        self, *chunks: bytes, kind: str = "text/event-stream; charset=utf-8", status: int = 200
+    ) -> None:
         self.status = status
         self.headers: Mapping[str, str] = {"content-type": kind}
         self.asked: list[tuple[str, object, Mapping[str, str]]] = []
@@ -180,7 +182,12 @@ WHOLE = {
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": "Grüezi 👋\n\nworld", "refusal": None, "annotations": []},
+                "message": {
+                    "role": "assistant",
+                    "content": "Grüezi 👋\n\nworld",
+                    "refusal": None,
+                    "annotations": [],
+                },
                 "logprobs": None,
                 "finish_reason": "stop",
             }
@@ -207,7 +214,11 @@ WHOLE = {
                             "type": "function",
                             "function": {"name": "get_weather", "arguments": '{"city":"Bern"}'},
                         },
-                        {"id": "call_Bb2", "type": "function", "function": {"name": "get_time", "arguments": "{}"}},
+                        {
+                            "id": "call_Bb2",
+                            "type": "function",
+                            "function": {"name": "get_time", "arguments": "{}"},
+                        },
                     ],
                 },
                 "finish_reason": "tool_calls",
@@ -230,7 +241,12 @@ WHOLE = {
                 "stop_reason": None,
             }
         ],
-        "usage": {"prompt_tokens": 12, "total_tokens": 30, "completion_tokens": 18, "prompt_tokens_details": None},
+        "usage": {
+            "prompt_tokens": 12,
+            "total_tokens": 30,
+            "completion_tokens": 18,
+            "prompt_tokens_details": None,
+        },
         "prompt_logprobs": None,
         "error": None,
     },
@@ -284,8 +300,12 @@ async def test_only_the_first_choice_is_heard():
         (b'data: {"choices":[{"delta":{"cont', errors.ProviderFailed, "provider_error"),
         (b"data: nonsense\n\n" + END, errors.ProviderFailed, "provider_error"),
         (b"data: \xff\xfe\n\n" + END, errors.ProviderFailed, "provider_error"),
-        (b'data: [1,2]\n\n' + END, errors.ProviderFailed, "provider_error"),
-        (b'data: {"error":{"message":"boom","type":"server_error"}}\n\n' + END, errors.ProviderFailed, "provider_error"),
+        (b"data: [1,2]\n\n" + END, errors.ProviderFailed, "provider_error"),
+        (
+            b'data: {"error":{"message":"boom","type":"server_error"}}\n\n' + END,
+            errors.ProviderFailed,
+            "provider_error",
+        ),
         (b'data: {"error":"boom"}\n\ndata: [DONE]\n\n', errors.ProviderFailed, "provider_error"),
         (
             b'data: {"error":{"message":"slow down","code":"rate_limit_exceeded"}}\n\n',
@@ -320,7 +340,9 @@ async def test_a_stream_that_breaks_is_no_answer_but_what_was_said_is_told(end, 
     assert error.code == code
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"choices":[]}', b'{"choices":[{"message":{"content":"Hi"}}]}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"{}", b'{"choices":[]}', b'{"choices":[{"message":{"content":"Hi"}}]}']
+)
 async def test_a_whole_answer_that_is_none_is_a_failure_of_the_provider(body):
     _, error = await hear(Recording(body, kind="application/json"), live=False)
     assert type(error) is errors.ProviderFailed
@@ -347,7 +369,11 @@ async def test_an_error_object_in_a_whole_answer_is_a_failure():
         (429, b'{"error":{"message":"slow down"}}', errors.RateLimited),
         (500, b"\xff\xfe", errors.ProviderFailed),
         (502, b"<html>bad gateway</html>", errors.ProviderFailed),
-        (503, b'{"error":{"message":"Loading model","type":"unavailable_error","code":503}}', errors.ProviderUnavailable),
+        (
+            503,
+            b'{"error":{"message":"Loading model","type":"unavailable_error","code":503}}',
+            errors.ProviderUnavailable,
+        ),
         (504, b"", errors.ProviderTimeout),
         (529, b"", errors.ProviderUnavailable),
         (302, b"", errors.ProviderFailed),
@@ -413,7 +439,9 @@ async def test_without_a_counter_nobody_knows_the_tokens_beforehand():
 
 @pytest.mark.parametrize("answer", [Recording(b"nonsense"), Recording(b"{}", status=500)])
 async def test_a_counter_that_fails_is_a_failure_of_the_provider(answer):
-    model = Compatible(Recording(), Profile(name="m", provider="vendor"), counter=Counter(apply_template=answer))
+    model = Compatible(
+        Recording(), Profile(name="m", provider="vendor"), counter=Counter(apply_template=answer)
+    )
     with pytest.raises(errors.ProviderFailed):
         await model.count(Turn(model="m", items=()))
 

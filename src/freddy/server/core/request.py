@@ -46,10 +46,11 @@ class Reasoning(Struct, frozen=True, omit_defaults=True):
 
 
 class ThreadRef(Struct, frozen=True, omit_defaults=True):
-    """A thread to use, created when it does not exist; `id` None asks for a new one."""
+    """A thread to use, created when it does not exist unless it `must_exist`; `id` None asks for a new one."""
 
     id: str | None = None
     metadata: dict[str, str] = {}
+    must_exist: bool = False
 
 
 class Request(Struct, frozen=True, omit_defaults=True):
@@ -74,6 +75,7 @@ class Request(Struct, frozen=True, omit_defaults=True):
     stream: bool = False
     background: bool = False
     include: tuple[str, ...] = ()
+    """Names of the Freddy dialect: the other dialects have other names for the same things."""
     metadata: dict[str, str] = {}
     organization_id: str | None = None
     assistant_id: str | None = None

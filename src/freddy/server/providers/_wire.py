@@ -1,145 +1,192 @@
 """Calls vendors over HTTP with pooled connections, and says in the core's words what went wrong."""
 
 import asyncio
+import socket as sockets
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
-
-import aiohttp
+from urllib.parse import urlsplit
 
 from freddy.server.core import errors
 from freddy.server.ports.wire import Limits
+from freddy.server.providers._connection import Broken, Connection
 
-_READ_BYTES = 256 * 1024
+_IDLE_SECONDS = 30.0
+"""An unused connection is not trusted for longer: many servers close theirs after a minute."""
+_KEPT = 256
 
 
 class PooledWire:
     """One address. `base_url` is `http(s)://host[:port][/prefix]`; with `socket` the connection is that Unix socket."""
 
-    def __init__(
-        self, name: str, base_url: str, *, limits: Limits, socket: str | None = None, connections: int = 1000
-    ) -> None:
+    def __init__(self, name: str, base_url: str, *, limits: Limits, socket: str | None = None) -> None:
+        url = urlsplit(base_url)
         self._name = name
-        self._base_url = base_url.rstrip("/")
+        self._secure = url.scheme == "https"
+        self._host = url.hostname or "localhost"
+        self._port = url.port or (443 if self._secure else 80)
+        self._prefix = url.path.rstrip("/")
+        self._netloc = url.netloc
         self._limits = limits
         self._socket = socket
-        self._connections = connections
-        self._session: aiohttp.ClientSession | None = None
+        self._tls: ssl.SSLContext | None = None
+        self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
+        self._open = False
 
     async def __aenter__(self) -> Self:
-        connector: aiohttp.BaseConnector
-        if self._socket is not None:
-            # The embedded engine closes idle connections without a word, so none is kept.
-            connector = aiohttp.UnixConnector(self._socket, limit=self._connections, force_close=True)
-        else:
-            connector = aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=30)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            auto_decompress=True,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("User-Agent",),
-            trust_env=self._socket is None,
-            read_bufsize=_READ_BYTES,
-        )
+        if self._secure:
+            self._tls = await asyncio.to_thread(ssl.create_default_context)
+        self._open = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        self._open = False
+        for connection in (*self._idle, *self._busy):
+            connection.close()
+        self._idle.clear()
+        # Closed transports say goodbye in the loop's next turn.
+        await asyncio.sleep(0)
 
-    @asynccontextmanager
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> AsyncIterator["_Answer"]:
-        if self._session is None:
-            raise errors.ShuttingDown(f"The connection to {self._name} is closed")
-        timeout = aiohttp.ClientTimeout(
-            total=self._limits.total, sock_connect=self._limits.connect, sock_read=self._limits.first
+    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> "_Exchange":
+        told = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = (
+            f"POST {self._prefix}{path} HTTP/1.1\r\nhost: {self._netloc}\r\naccept-encoding: identity\r\n"
+            f"{told}content-length: {len(body)}\r\n\r\n"
         )
+        return _Exchange(self, head.encode("latin-1") + body)
+
+    async def begin(self, request: bytes) -> Connection:
+        """Sends the request over a connection, and waits for the head of the answer."""
+        if not self._open:
+            raise errors.ShuttingDown(f"The connection to {self._name} is closed")
+        if (kept := self._take()) is not None:
+            try:
+                return await self._ask(kept, request)
+            except Broken as broken:
+                # Most likely the server had closed it while it was unused, and has not seen the request. If it has,
+                # it is the request that breaks it: one more try, over a fresh connection, is enough.
+                if broken.spoke:
+                    raise self.fault(broken) from broken
+        connection = await self._connect()
         try:
-            response = await self._session.post(
-                self._base_url + path, data=body, headers=headers, timeout=timeout, allow_redirects=False
-            )
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise self._fault(error) from error
+            return await self._ask(connection, request)
+        except Broken as broken:
+            raise self.fault(broken) from broken
+
+    def give_back(self, connection: Connection) -> None:
+        """A connection whose answer was read to its end is kept; any other is cut, which stops the vendor."""
+        self._busy.discard(connection)
+        # The embedded engine closes unused connections without a word, so none to a socket is kept.
+        if self._open and self._socket is None and connection.reusable and len(self._idle) < _KEPT:
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    async def piece(self, connection: Connection, began: float) -> bytes:
+        """The next bytes of the body, within the limits."""
+        left = began + self._limits.total - asyncio.get_running_loop().time()
         try:
-            yield _Answer(response, self)
-        finally:
-            # A body that was read to its end gives its connection back; any other is cut, which stops the vendor.
-            if response.connection is not None:
-                response.close()
+            async with asyncio.timeout(max(0.0, min(self._limits.idle, left))):
+                return await connection.piece()
+        except TimeoutError as error:
+            raise errors.ProviderTimeout(f"{self._name} did not answer in time") from error
+        except Broken as error:
+            raise self.fault(error) from error
 
-    @property
-    def idle_seconds(self) -> float:
-        return self._limits.idle
+    def fault(self, broken: Broken) -> errors.ProviderFailed:
+        if broken.garbled:
+            return errors.ProviderFailed(f"{self._name} did not speak HTTP")
+        return errors.ProviderFailed(f"{self._name} broke the connection off")
 
-    def _fault(self, error: Exception) -> errors.FreddyError:
-        name = self._name
-        match error:
-            case aiohttp.ClientConnectorDNSError():
-                return errors.ProviderUnavailable(
-                    f"{name} could not be found", details="check the host name in the upstream's url"
-                )
-            case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
-                return errors.ProviderUnavailable(
-                    f"{name} could not be trusted", details="its TLS certificate was refused"
-                )
-            case aiohttp.ConnectionTimeoutError():
-                return errors.ProviderUnavailable(f"{name} could not be reached in time")
-            case TimeoutError():
-                return errors.ProviderTimeout(f"{name} did not answer in time")
-            case aiohttp.ClientConnectorError():
-                return errors.ProviderUnavailable(f"{name} could not be reached")
-            case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError() | ConnectionError():
-                return errors.ProviderFailed(f"{name} broke the connection off")
-            case _:
-                return errors.ProviderFailed(f"{name} did not speak HTTP")
+    def _take(self) -> Connection | None:
+        oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.alive and connection.idle_since >= oldest:
+                return connection
+            connection.close()
+        return None
 
-    fault = _fault
+    async def _ask(self, connection: Connection, request: bytes) -> Connection:
+        self._busy.add(connection)
+        try:
+            connection.send(request)
+            async with asyncio.timeout(min(self._limits.first, self._limits.total)):
+                await connection.head()
+        except TimeoutError as error:
+            self._drop(connection)
+            raise errors.ProviderTimeout(f"{self._name} did not answer in time") from error
+        except BaseException:
+            self._drop(connection)
+            raise
+        return connection
+
+    def _drop(self, connection: Connection) -> None:
+        self._busy.discard(connection)
+        connection.close()
+
+    async def _connect(self) -> Connection:
+        loop, name = asyncio.get_running_loop(), self._name
+        try:
+            async with asyncio.timeout(self._limits.connect):
+                if self._socket is not None:
+                    _, connection = await loop.create_unix_connection(Connection, self._socket)
+                else:
+                    _, connection = await loop.create_connection(
+                        Connection, self._host, self._port, ssl=self._tls
+                    )
+        except TimeoutError as error:
+            raise errors.ProviderUnavailable(f"{name} could not be reached in time") from error
+        except ssl.SSLError as error:
+            raise errors.ProviderUnavailable(
+                f"{name} could not be trusted", details="its TLS certificate was refused"
+            ) from error
+        except sockets.gaierror as error:
+            raise errors.ProviderUnavailable(
+                f"{name} could not be found", details="check the host name in the upstream's url"
+            ) from error
+        except OSError as error:
+            raise errors.ProviderUnavailable(f"{name} could not be reached") from error
+        return connection
+
+
+class _Exchange:
+    """A request and its answer: entering sends, leaving gives the connection back."""
+
+    def __init__(self, wire: PooledWire, request: bytes) -> None:
+        self._wire = wire
+        self._request = request
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> "_Answer":
+        began = asyncio.get_running_loop().time()
+        self._connection = await self._wire.begin(self._request)
+        return _Answer(self._wire, self._connection, began)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._connection is not None:
+            self._wire.give_back(self._connection)
 
 
 class _Answer:
-    def __init__(self, response: aiohttp.ClientResponse, wire: PooledWire) -> None:
-        self.status = response.status
-        self.headers: Mapping[str, str] = _LowerCase(response.headers)
-        self._response = response
+    def __init__(self, wire: PooledWire, connection: Connection, began: float) -> None:
+        self.status = connection.status
+        self.headers: Mapping[str, str] = connection.headers
         self._wire = wire
+        self._connection = connection
+        self._began = began
 
     async def read(self) -> bytes:
-        try:
-            return await self._response.read()
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise self._wire.fault(error) from error
+        pieces = [piece async for piece in self.chunks()]
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        content = self._response.content
-        try:
-            while True:
-                chunk = content.read_nowait() if content.total_bytes and not content.at_eof() else b""
-                if not chunk:
-                    async with asyncio.timeout(self._wire.idle_seconds):
-                        chunk = await content.readany()
-                if not chunk:
-                    return
-                yield chunk
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise self._wire.fault(error) from error
-
-
-class _LowerCase(Mapping[str, str]):
-    """aiohttp's headers already ignore case; this gives them the type of a plain mapping."""
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        self._headers = headers
-
-    def __getitem__(self, name: str) -> str:
-        return self._headers[name]
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        return iter(self._headers)
-
-    def __len__(self) -> int:
-        return len(self._headers)
+        while piece := await self._wire.piece(self._connection, self._began):
+            yield piece

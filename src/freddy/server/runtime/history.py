@@ -13,12 +13,15 @@ class History:
         self._threads = threads
 
     async def before(self, organization_id: str, request: Request) -> Sequence[items.Item]:
-        """Raises `errors.InvalidRequest` for a response that is not there or has not ended."""
+        """Raises `errors.InvalidRequest`, `Conflict` and `NotFound` for what is not there or has not ended."""
         before: Sequence[items.Item] = ()
         if request.previous_response_id is not None:
             before = await self._chain(organization_id, request.previous_response_id)
         elif request.thread is not None and request.thread.id is not None:
-            before = await self._threads.items(organization_id, request.thread.id)
+            thread_id = request.thread.id
+            before = await self._threads.items(organization_id, thread_id)
+            if not before and request.thread.must_exist:
+                await self._require(organization_id, thread_id)
         if before and request.instructions:
             # New instructions take the place of earlier system messages.
             return [item for item in before if not _is_system(item)]
@@ -35,6 +38,12 @@ class History:
                 f"Item with id {missing[0]!r} not found", param="input", code="item_not_found"
             )
         return tuple(found[item.id] if _is_reference(item) else item for item in input_)
+
+    async def _require(self, organization_id: str, thread_id: str) -> None:
+        if await self._threads.get(organization_id, thread_id) is None:
+            raise errors.NotFound(
+                f"Conversation with id {thread_id!r} not found", param="conversation", code="conversation_not_found"
+            )
 
     async def _chain(self, organization_id: str, response_id: str) -> list[items.Item]:
         chain = await self._responses.chain(organization_id, response_id)

@@ -37,7 +37,7 @@ class Preparation:
 
     async def prepare(self, request: Request, caller: Caller) -> Prepared:
         """Raises what keeps the run from starting: `errors.ModelNotFound`, `InvalidRequest`, `NotFound`, …"""
-        _refuse_what_is_missing(request)
+        _refuse(request)
         candidate = self._routing.find(request.model)
         organization_id = caller.organization_id
         resolved = await self._history.resolve(organization_id, request.input)
@@ -77,7 +77,11 @@ class Preparation:
         return thread
 
 
-def _refuse_what_is_missing(request: Request) -> None:
+def _refuse(request: Request) -> None:
+    if request.background and not request.store:
+        raise errors.InvalidRequest(
+            "A background response must be stored", param="store", details="leave store out, or background"
+        )
     if request.assistant_id is not None:
         raise errors.NotFound(f"There is no assistant {request.assistant_id!r}", param="assistant_id")
     if request.prompt_id is not None:

@@ -19,6 +19,7 @@ from freddy.server.dialects.openai.items import (
 __all__ = [
     "OPENAI",
     "EventEncoder",
+    "decode_counted",
     "encode_deleted",
     "encode_input_items",
     "encode_input_tokens",
@@ -41,6 +42,11 @@ class _OpenAI:
 
     def encode_error(self, failure: Failure) -> tuple[int, bytes]:
         return errors.encode(failure)
+
+
+def decode_counted(body: bytes, new_id: NewId, *, model: str) -> Request:
+    """The body of `POST /v1/responses/input_tokens`: a request that need not name a model."""
+    return request.decode(body, new_id, model=model)
 
 
 OPENAI: Final[base.Dialect] = _OpenAI()

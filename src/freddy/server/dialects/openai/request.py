@@ -12,17 +12,14 @@ from freddy.server.dialects.openai import shapes, tools
 from freddy.server.dialects.openai.tools import ABSENT
 
 INCLUDABLE = {
-    name: name
-    for name in (
-        "file_search_call.results",
-        "web_search_call.results",
-        "web_search_call.action.sources",
-        "message.input_image.image_url",
-        "computer_call_output.output.image_url",
-        "code_interpreter_call.outputs",
-        "reasoning.encrypted_content",
-        "message.output_text.logprobs",
-    )
+    "file_search_call.results": "file_search.results",
+    "web_search_call.results": "web_search.sources",
+    "web_search_call.action.sources": "web_search.sources",
+    "message.input_image.image_url": "message.input_images",
+    "computer_call_output.output.image_url": "computer_use.screenshots",
+    "code_interpreter_call.outputs": "code_interpreter.outputs",
+    "reasoning.encrypted_content": "reasoning.encrypted",
+    "message.output_text.logprobs": "message.logprobs",
 }
 _EFFORTS: dict[str, request.Effort] = {
     "none": "off",
@@ -118,10 +115,12 @@ _NO_OUTPUT = request.Output()
 _NO_TOOLS: tuple[tuple[toolspec.ToolSpec, ...], reading.Renamed] = (), {}
 
 
-def decode(raw: bytes, new_id: ids.NewId) -> request.Request:
+def decode(raw: bytes, new_id: ids.NewId, *, model: str | None = None) -> request.Request:
+    """`model` is taken where the body names none."""
     shapes.check_utf8(raw)
     body = _BODY.read(raw)
-    if not body.model:
+    model = body.model or model
+    if not model:
         raise shapes.missing("model")
     _check_together(body)
     specs, renamed = tools.decode(body.tools) if body.tools else _NO_TOOLS
@@ -132,7 +131,7 @@ def decode(raw: bytes, new_id: ids.NewId) -> request.Request:
         else ()
     )
     return request.Request(
-        model=body.model,
+        model=model,
         input=_input(body, new_id, renamed),
         instructions=_instructions(body.instructions, new_id),
         sampling=_sampling(body, include),
@@ -209,7 +208,7 @@ def _sampling(body: _Body, include: tuple[str, ...]) -> request.Sampling:
         top_p=_between(body.top_p, 0, 1, "top_p"),
         presence_penalty=_between(body.presence_penalty, -2, 2, "presence_penalty"),
         frequency_penalty=_between(body.frequency_penalty, -2, 2, "frequency_penalty"),
-        logprobs=top_logprobs > 0 or "message.output_text.logprobs" in include,
+        logprobs=top_logprobs > 0 or "message.logprobs" in include,
         top_logprobs=int(top_logprobs),
         seed=body.seed,
         verbosity=None if verbosity is None else shapes.pick(_VERBOSITIES, verbosity, "text.verbosity"),
@@ -252,7 +251,7 @@ def _thread(conversation: str | _Reference | None) -> request.ThreadRef | None:
     )
     if not 0 < len(thread_id) <= ids.LONGEST:
         raise errors.InvalidValue(at, "must be the id of a conversation")
-    return request.ThreadRef(thread_id)
+    return request.ThreadRef(thread_id, must_exist=True)
 
 
 def _metadata(metadata: dict[str, str]) -> dict[str, str]:

@@ -120,7 +120,7 @@ class Encoder:
 
     def __init__(self, made: request.Request) -> None:
         self.show = items.Show(
-            encrypted="reasoning.encrypted_content" in made.include,
+            encrypted="reasoning.encrypted" in made.include,
             logprobs=made.sampling.logprobs,
         )
         self._echo = b"," + _encode(_spell_echo(made))[1:]

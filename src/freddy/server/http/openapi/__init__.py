@@ -100,7 +100,8 @@ def _answer(operation: Operation) -> Schema:
     return {
         "description": "WebSockets are not offered." if operation.status == 426 else "Done.",
         "headers": {
-            name: {"$ref": f"#/components/headers/{name}"} for name in ("x-request-id", "freddy-processing-ms")
+            name: {"$ref": f"#/components/headers/{name}"}
+            for name in ("x-request-id", "freddy-processing-ms")
         },
         "content": content,
     }
@@ -110,7 +111,8 @@ def _events(operation: Operation) -> str:
     told = events.FREDDY if operation.streams == "FREDDY" else events.OPENAI
     end = "" if operation.streams == "FREDDY" else " The stream ends with `data: [DONE]`."
     return (
-        "Server-sent events. The data of each is a JSON object with `type` (the event's name), `sequence_number` and: "
+        "Server-sent events. The data of each is a JSON object with `type` (the event's name), "
+        "`sequence_number` and: "
         + "; ".join(f"{event.name} ({event.members})" for event in told)
         + f". A line `: ping` keeps a silent stream open.{end}"
     )

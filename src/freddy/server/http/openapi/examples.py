@@ -68,7 +68,7 @@ def stream(dialect: Dialect) -> str:
     begun = replace(ended, status="in_progress", output=(), usage=None, completed_at=None)
     message = items.Message("msg_01", "assistant", (items.Text("Hello!"),))
     encode = dialect.event_encoder(begun)
-    happened = (
+    happened: tuple[events.Event, ...] = (
         events.Created(begun),
         events.InProgress(begun),
         events.ItemAdded(0, replace(message, parts=(), status="in_progress")),
@@ -80,7 +80,9 @@ def stream(dialect: Dialect) -> str:
         events.ItemDone(0, message),
         events.Finished(ended),
     )
-    return b"".join((*(encode(number, event) for number, event in enumerate(happened)), dialect.end_of_stream)).decode()
+    return b"".join(
+        (*(encode(number, event) for number, event in enumerate(happened)), dialect.end_of_stream)
+    ).decode()
 
 
 def _response(dialect: Dialect) -> Response:

@@ -1,4 +1,4 @@
-"""The schemas of /v1/model/response and /v1/threads. Requests are read key by key there, so they are written out here."""
+"""The schemas of /v1/model/response and /v1/threads, whose requests are read key by key."""
 
 from freddy.server.dialects.freddy import aliases, errors, response, threads
 from freddy.server.dialects.freddy.request import DEFAULT_MODEL, MAX_TOOL_CALLS
@@ -39,7 +39,8 @@ _FUNCTION = thing(
     {
         "type": {"const": "function"},
         "name": text(
-            "1 to 64 letters, digits, `_` or `-`; unique in the request.", pattern="^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$"
+            "1 to 64 letters, digits, `_` or `-`; unique in the request.",
+            pattern="^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$",
         ),
         "description": text("What it does and when to call it.", maxLength=1024),
         "parameters": thing("JSON Schema (2020-12) of the arguments.", {}),
@@ -79,9 +80,12 @@ _PARTS: dict[str, Schema] = {
 }
 
 _INPUT: dict[str, Schema] = {
-    "FreddyInput": {"anyOf": [ref("FreddyInputMessage"), ref("FreddyInputCall"), ref("FreddyInputOutput"), _STRINGS]},
+    "FreddyInput": {
+        "anyOf": [ref("FreddyInputMessage"), ref("FreddyInputCall"), ref("FreddyInputOutput"), _STRINGS]
+    },
     "FreddyInputMessage": thing(
-        "A message. What it says may stand in `content`, in the four arrays, or in both; `content` comes first. "
+        "A message. What it says may stand in `content`, in the four arrays, or in both; `content` "
+        "comes first. "
         "A message that says nothing is left out.",
         {
             "type": {"const": "message"},
@@ -91,7 +95,8 @@ _INPUT: dict[str, Schema] = {
                 ("user", "assistant", "system", "developer", "function", "tool"),
             ),
             "content": either(
-                "A text, or a list of parts with a `type`: `text`, `image`, `audio`, `file` (also `input_text`, "
+                "A text, or a list of parts with a `type`: `text`, `image`, `audio`, `file` (also "
+                "`input_text`, "
                 "`input_image`, …).",
                 _STRINGS,
                 {"type": "array", "items": {"type": ["object", "string"]}},
@@ -107,7 +112,9 @@ _INPUT: dict[str, Schema] = {
             ),
             "tool_calls": many("Role `assistant`: several calls.", {"type": "object"}),
             "name": text("Roles `function` and `tool`: the function that was called."),
-            "call_id": text("Which call this answers. Without it, the oldest open call of that name. Also `tool_call_id`."),
+            "call_id": text(
+                "Which call this answers. Without it, the oldest open call of that name. Also `tool_call_id`."
+            ),
         },
         required=("role",),
     ),
@@ -147,65 +154,111 @@ _SCHEMA = thing(
 )
 
 _REQUEST = thing(
-    "The body of a request. Every key is accepted in snake_case and in camelCase; null reads as absent; a key that is "
+    "The body of a request. Every key is accepted in snake_case and in camelCase; null reads as absent; "
+    "a key that is "
     "not listed answers 400 `unknown_parameter`.",
     {
-        "inputs": either("What to answer: a text, or a list of messages, calls and outputs.", _STRINGS,
-                         {"type": "array", "items": ref("FreddyInput")}),
+        "inputs": either(
+            "What to answer: a text, or a list of messages, calls and outputs.",
+            _STRINGS,
+            {"type": "array", "items": ref("FreddyInput")},
+        ),
         "model": text("Who answers. GET /v1/models lists the names.", default=DEFAULT_MODEL),
-        "instructions": text("Instructions for the model; they take the place of system messages of the history."),
-        "organization_id": text("The organization that is charged; the key implies one. Out of the key's reach: 403."),
+        "instructions": text(
+            "Instructions for the model; they take the place of system messages of the history."
+        ),
+        "organization_id": text(
+            "The organization that is charged; the key implies one. Out of the key's reach: 403."
+        ),
         "thread": either(
-            "The conversation to go on with. It is made when it does not exist, under the id you chose; without it a new "
+            "The conversation to go on with. It is made when it does not exist, under the id you chose; "
+            "without it a new "
             "one is made. Also `thread_id`. Not together with `previous_response_id`.",
             text("The thread's id.", pattern="^[A-Za-z0-9_.:-]{1,128}$"),
             thing("The same, with metadata for a new thread.", {"id": _STRINGS, "metadata": METADATA}),
         ),
-        "thread_context_mode": word("What is kept when a thread is longer than the model can read. " + _LATER,
-                                    ("recent", "smart", "full"), default="recent"),
-        "previous_response_id": text("The response to go on from, with all that led to it. Not together with `thread`."),
-        "truncation": word("`auto` is to drop the oldest messages when the input is too long. " + _LATER,
-                           ("disabled", "auto"), default="disabled"),
+        "thread_context_mode": word(
+            "What is kept when a thread is longer than the model can read. " + _LATER,
+            ("recent", "smart", "full"),
+            default="recent",
+        ),
+        "previous_response_id": text(
+            "The response to go on from, with all that led to it. Not together with `thread`."
+        ),
+        "truncation": word(
+            "`auto` is to drop the oldest messages when the input is too long. " + _LATER,
+            ("disabled", "auto"),
+            default="disabled",
+        ),
         "stream": flag("Answer with server-sent events.", default=False),
-        "background": flag("Answer at once with `queued`; the response is made while nobody listens.", default=False),
-        "store": flag("`false` keeps nothing: no response to get, no thread, nothing to go on from.", default=True),
+        "background": flag(
+            "Answer at once with `queued`; the response is made while nobody listens.", default=False
+        ),
+        "store": flag(
+            "`false` keeps nothing: no response to get, no thread, nothing to go on from.", default=True
+        ),
         "include": many(
-            "What else to tell. `usage.detailed`, `message.logprobs` and `reasoning.encrypted` have an effect today.",
+            "What else to tell. `usage.detailed`, `message.logprobs` and `reasoning.encrypted` have an "
+            "effect today.",
             {"type": "string", "enum": list(aliases.INCLUDE)},
         ),
         "metadata": METADATA,
         "max_output_synapses": whole(
-            "The most to write, thinking included; a synapse is one token. When it is reached the response is "
-            "`incomplete`. Also `max_output_tokens`, `max_tokens`.", 1),
+            "The most to write, thinking included; a synapse is one token. When it is reached the "
+            "response is "
+            "`incomplete`. Also `max_output_tokens`, `max_tokens`.",
+            1,
+        ),
         "max_tool_calls": whole("The most calls of server-side tools. " + _LATER, 0, default=MAX_TOOL_CALLS),
         "reasoning": thing(
             "How much a model that can think thinks first. Others ignore it.",
             {
                 "effort": word("`off` (or `none`) to `maximum` (or `max`).", aliases.EFFORTS),
-                "summary": word("Form of the summary of what was thought.", ("auto", "concise", "detailed", "off")),
+                "summary": word(
+                    "Form of the summary of what was thought.", ("auto", "concise", "detailed", "off")
+                ),
             },
         ),
         "tools": many(
             "Tools the model may use, at most 128. Functions work. Tools that the server would run itself "
-            "(file_search, web_search, code_interpreter, image_generation, computer_use_preview, personal_connector, "
+            "(file_search, web_search, code_interpreter, image_generation, computer_use_preview, "
+            "personal_connector, "
             "streamline, mcp) are accepted and not run; the response's `warnings` say so.",
-            {"anyOf": [ref("FreddyInputFunction"), thing("A tool that is not run yet.", {"type": _STRINGS}, required=("type",))]},
+            {
+                "anyOf": [
+                    ref("FreddyInputFunction"),
+                    thing("A tool that is not run yet.", {"type": _STRINGS}, required=("type",)),
+                ]
+            },
         ),
-        "functions": many("More functions; as in `tools`, `type` may be left out.", ref("FreddyInputFunction")),
+        "functions": many(
+            "More functions; as in `tools`, `type` may be left out.", ref("FreddyInputFunction")
+        ),
         "tool_choice": either(
-            "`auto`, `none`, `required`, the name of one tool, `{type: function, name}` or `{type: allowed_tools, mode, "
+            "`auto`, `none`, `required`, the name of one tool, `{type: function, name}` or `{type: "
+            "allowed_tools, mode, "
             "tools}`. Also `toolChoice`.",
             _STRINGS,
             {"type": "object"},
         ),
         "parallel_tool_calls": flag("Whether one answer may hold several calls.", default=False),
-        "personal_connectors_enabled": {"type": "boolean",
-                                        "description": "Adds the personal connectors, or takes them away. " + _LATER},
-        "output_mode": word("Form of the answer: text, any JSON object, or JSON that fits `json_schema`.",
-                            ("text", "json", "json_schema", "plain", "json_object"), default="text"),
-        "json_schema": either("The schema of `output_mode: json_schema`, or several to choose from.",
-                              ref("FreddyInputSchema"), {"type": "array", "items": ref("FreddyInputSchema")}),
-        "response_format": either("Another spelling of `output_mode` and `json_schema`.", _STRINGS, {"type": "object"}),
+        "personal_connectors_enabled": {
+            "type": "boolean",
+            "description": "Adds the personal connectors, or takes them away. " + _LATER,
+        },
+        "output_mode": word(
+            "Form of the answer: text, any JSON object, or JSON that fits `json_schema`.",
+            ("text", "json", "json_schema", "plain", "json_object"),
+            default="text",
+        ),
+        "json_schema": either(
+            "The schema of `output_mode: json_schema`, or several to choose from.",
+            ref("FreddyInputSchema"),
+            {"type": "array", "items": ref("FreddyInputSchema")},
+        ),
+        "response_format": either(
+            "Another spelling of `output_mode` and `json_schema`.", _STRINGS, {"type": "object"}
+        ),
         "temperature": number("More is more varied. Lowered, with a warning, to the model's highest.", 0, 2),
         "top_p": number("Only the likeliest tokens that make up this share.", 0, 1),
         "presence_penalty": number("More speaks of new things.", -2, 2),
@@ -213,11 +266,19 @@ _REQUEST = thing(
         "logprobs": flag("Tell how probable each token was.", default=False),
         "top_logprobs": whole("How many other tokens to tell at each place; needs `logprobs`.", 0, 20),
         "verbosity": word("How long the answer should be. " + _LATER, ("low", "medium", "high")),
-        "seed": {"type": "integer", "description": "The same seed and request make the same answer, where the model can."},
-        "stop": either("Up to 4 texts at which the answer ends.", _STRINGS,
-                       {"type": "array", "items": _STRINGS, "maxItems": 4}),
+        "seed": {
+            "type": "integer",
+            "description": "The same seed and request make the same answer, where the model can.",
+        },
+        "stop": either(
+            "Up to 4 texts at which the answer ends.",
+            _STRINGS,
+            {"type": "array", "items": _STRINGS, "maxItems": 4},
+        ),
         "assistant_id": text("An assistant. There are none yet: answers 404."),
-        "rules": many("Ids of rules. There are none yet: answers 404, unless `disable_rules` is true.", _STRINGS),
+        "rules": many(
+            "Ids of rules. There are none yet: answers 404, unless `disable_rules` is true.", _STRINGS
+        ),
         "disable_rules": flag("Apply no rule.", default=False),
         "rule_context": thing(
             "What rules may look at. " + _LATER,
@@ -242,7 +303,7 @@ _REQUEST = thing(
         "previous_message_id": text("Not supported: answers 422."),
     },
     required=("inputs",),
-)  # fmt: skip
+)
 
 _REQUESTS: dict[str, Schema] = {
     "FreddyRequest": _REQUEST,
@@ -257,15 +318,17 @@ _REQUESTS: dict[str, Schema] = {
             "title": text("Its title.", maxLength=200),
             "metadata": METADATA,
             "organization_id": text("Whose it is; the key implies one."),
-            **{name: {"description": "Accepted, without effect."}
-               for name in ("assistant_id", "user_id", "visible_in_ui", "space_ids")},
+            **{
+                name: {"description": "Accepted, without effect."}
+                for name in ("assistant_id", "user_id", "visible_in_ui", "space_ids")
+            },
         },
     ),
     "ThreadUpdate": thing(
         "What is to be different. What is left out stays; a null title is taken away.",
         {"title": {"type": ["string", "null"], "maxLength": 200}, "metadata": METADATA},
     ),
-}  # fmt: skip
+}
 
 _CURSORS: dict[str, Schema] = {
     "first_id": {"description": "The `before` of the page before this one."},

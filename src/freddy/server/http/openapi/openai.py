@@ -7,7 +7,18 @@ from freddy.server.dialects.openai.items import _Deleted, _InputTokens, _List
 from freddy.server.dialects.openai.request import INCLUDABLE, _Body
 from freddy.server.dialects.openai.response import _Echo, _Head
 from freddy.server.dialects.openai.response import _Reasoning as ReasoningEcho
-from freddy.server.http.openapi.schemas import METADATA, Schema, Types, either, many, number, ref, text, whole, word
+from freddy.server.http.openapi.schemas import (
+    METADATA,
+    Schema,
+    Types,
+    either,
+    many,
+    number,
+    ref,
+    text,
+    whole,
+    word,
+)
 
 _PASSED_ON = "Kept and handed back; has no effect yet."
 _NONE_YET = "There are none yet: answers 404."
@@ -39,7 +50,8 @@ def components() -> dict[str, Schema]:
     for kind in (_Head, _Echo, _List, _Deleted, _InputTokens, ErrorBody):
         written.add(kind)
     found["OpenAIInputItem"] = {
-        "description": "An item of the input; a message needs no `type`. Other kinds are kept and handed back, and "
+        "description": "An item of the input; a message needs no `type`. Other kinds are kept and "
+        "handed back, and "
         "`item_reference` stands for the kept item with that id.",
         "anyOf": [*items, _OBJECT],
     }
@@ -54,16 +66,21 @@ _WORDS: dict[str, dict[str, Schema]] = {
     "OpenAIRequest": {
         "model": text("Who answers; required. GET /v1/models lists the names."),
         "input": either(
-            "What to answer: a text, or a list of items. May be left out with `previous_response_id` or `conversation`.",
+            "What to answer: a text, or a list of items. May be left out with `previous_response_id` or "
+            "`conversation`.",
             _TEXT,
             {"type": "array", "items": ref("OpenAIInputItem")},
         ),
         "instructions": either(
-            "Instructions for the model. They are not carried on by `previous_response_id`.", _TEXT,
+            "Instructions for the model. They are not carried on by `previous_response_id`.",
+            _TEXT,
             {"type": "array", "items": ref("OpenAIInputItem")},
         ),
         "stream": {"description": "Answer with server-sent events.", "default": False},
-        "store": {"description": "`false` keeps nothing: nothing to retrieve, nothing to go on from.", "default": True},
+        "store": {
+            "description": "`false` keeps nothing: nothing to retrieve, nothing to go on from.",
+            "default": True,
+        },
         "background": {"description": "Answer at once with `queued`. Needs `store`.", "default": False},
         "temperature": number("More is more varied.", 0, 2),
         "top_p": number("Only the likeliest tokens that make up this share.", 0, 1),
@@ -71,39 +88,53 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "frequency_penalty": number("More repeats less.", -2, 2),
         "top_logprobs": whole("How many other tokens to tell at each place.", 0, 20),
         "seed": {"description": "The same seed and request make the same answer, where the model can."},
-        "max_output_tokens": whole("The most to write, thinking included; then the response is `incomplete`.", 1),
+        "max_output_tokens": whole(
+            "The most to write, thinking included; then the response is `incomplete`.", 1
+        ),
         "max_tool_calls": whole("The most calls of server-side tools. " + _PASSED_ON, 1),
         "tools": many(
-            "Functions (`function`, `custom`, and those inside a `namespace`) are offered to the model and come back as "
+            "Functions (`function`, `custom`, and those inside a `namespace`) are offered to the model "
+            "and come back as "
             "calls for you to run. Tools of other types are handed back and not run.",
             _OBJECT,
         ),
-        "tool_choice": either("`auto`, `none`, `required`, one function, or `allowed_tools`.", _TEXT, _OBJECT),
+        "tool_choice": either(
+            "`auto`, `none`, `required`, one function, or `allowed_tools`.", _TEXT, _OBJECT
+        ),
         "parallel_tool_calls": {"description": "Whether one answer may hold several calls.", "default": True},
         "text": {"description": "Form of the answer: `format` is text, json_object or json_schema."},
         "reasoning": {"description": "How much a model that can think thinks first. Others ignore it."},
         "include": many("What else to tell.", {"type": "string", "enum": list(INCLUDABLE)}),
         "metadata": METADATA,
         "truncation": word("What to do with an input that is too long. " + _PASSED_ON, ("disabled", "auto")),
-        "previous_response_id": {"description": "The response to go on from. Not together with `conversation`."},
+        "previous_response_id": {
+            "description": "The response to go on from. Not together with `conversation`."
+        },
         "conversation": {
-            "description": "The thread to go on with, made when it does not exist. The threads of /v1/threads."
+            "description": "The thread to go on with, made when it does not exist. The threads of "
+            "/v1/threads."
         },
         "prompt": {"type": "object", "description": "A prompt template. " + _NONE_YET},
         "stream_options": {"description": "`include_obfuscation: false` leaves out the padding of deltas."},
-        **{name: {"description": _PASSED_ON}
-           for name in ("user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention")},
+        **{
+            name: {"description": _PASSED_ON}
+            for name in ("user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention")
+        },
         "access_programs": {"type": "object", "description": _PASSED_ON},
     },
     "OpenAISentFormat": {
         "type": word("", ("text", "json_object", "json_schema")),
         "schema": {"type": "object", "description": "JSON Schema (2020-12); required with `json_schema`."},
     },
-    "OpenAISentText": {"verbosity": word("How long the answer should be. " + _PASSED_ON, ("low", "medium", "high"))},
+    "OpenAISentText": {
+        "verbosity": word("How long the answer should be. " + _PASSED_ON, ("low", "medium", "high"))
+    },
     "OpenAIInputMessage": {"role": word("Who speaks.", ("user", "assistant", "system", "developer"))},
     "OpenAISentPart": {
-        "type": word("What kind of part it is.",
-                     ("input_text", "output_text", "text", "refusal", "input_image", "input_file", "input_audio")),
+        "type": word(
+            "What kind of part it is.",
+            ("input_text", "output_text", "text", "refusal", "input_image", "input_file", "input_audio"),
+        ),
         "annotations": many("Remarks on the text, kept as they are.", _OBJECT),
     },
     "OpenAIResponseHead": {
@@ -111,7 +142,9 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "object": {"const": "response"},
         "created_at": {"description": "Unix seconds."},
         "completed_at": {"description": "Unix seconds; null until it has ended."},
-        "status": word("How far it is.", ("queued", "in_progress", "completed", "incomplete", "failed", "cancelled")),
+        "status": word(
+            "How far it is.", ("queued", "in_progress", "completed", "incomplete", "failed", "cancelled")
+        ),
         "error": {"description": "Why a `failed` response failed."},
         "incomplete_details": {"description": "Why an `incomplete` response ends early."},
         "model": {"description": "The model that answers."},
@@ -140,4 +173,4 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "message": {"description": "What was wrong, and what would be right."},
         "param": {"description": "The parameter that was wrong."},
     },
-}  # fmt: skip
+}

@@ -1,4 +1,4 @@
-"""The schemas of what is neither of one dialect nor a thread: models, health, the first page; and the parameters."""
+"""The schemas of models, health and the first page; parameters, headers and credentials."""
 
 from freddy.server.core.accounts import SCOPES
 from freddy.server.http.openapi.schemas import Schema, many, text, thing, whole, word
@@ -19,11 +19,18 @@ _PLATFORM: Schema = {
     "is_deprecated": {"const": False},
     "availability_status": word("Whether it answers now.", ("ready", "starting", "unavailable")),
     "capabilities": many("What it can do, such as `vision` or `tool_calling`.", {"type": "string"}),
-    "context_window": {"type": ["integer", "null"], "description": "Tokens it can read; null where nobody says."},
+    "context_window": {
+        "type": ["integer", "null"],
+        "description": "Tokens it can read; null where nobody says.",
+    },
     "max_output_tokens": {"type": ["integer", "null"], "description": "Tokens it can write."},
     "pricing": {"type": "null", "description": "No prices are kept yet."},
 }
-_CHECKS: Schema = {"type": "object", "additionalProperties": {"type": "string"}, "description": "`ok`, or what is wrong."}
+_CHECKS: Schema = {
+    "type": "object",
+    "additionalProperties": {"type": "string"},
+    "description": "`ok`, or what is wrong.",
+}
 
 COMPONENTS: dict[str, Schema] = {
     "Model": thing("A model, in both shapes at once.", _PLATFORM | _MODEL, required=_PLATFORM | _MODEL),
@@ -31,13 +38,17 @@ COMPONENTS: dict[str, Schema] = {
         "Every name that can be asked for.",
         {
             "object": {"const": "list"},
-            "data": many("In OpenAI's shape.", {"type": "object", "properties": _MODEL, "required": list(_MODEL)}),
+            "data": many(
+                "In OpenAI's shape.", {"type": "object", "properties": _MODEL, "required": list(_MODEL)}
+            ),
             "models": many("In the platform's shape.", {"type": "object", "properties": _PLATFORM}),
             "total_count": {"type": "integer"},
         },
         required=("object", "data", "models", "total_count"),
     ),
-    "Live": thing("", {"status": {"const": "ok"}, "version": {"type": "string"}}, required=("status", "version")),
+    "Live": thing(
+        "", {"status": {"const": "ok"}, "version": {"type": "string"}}, required=("status", "version")
+    ),
     "Ready": thing(
         "", {"status": word("", ("ready", "not_ready")), "checks": _CHECKS}, required=("status", "checks")
     ),
@@ -65,12 +76,20 @@ PARAMETERS: dict[str, Schema] = {
         "starting_after", whole("Tell only events with a higher `sequence_number`.", -1, default=-1)
     ),
     "limit": _query("limit", whole("Entries of a page.", 1, 100, default=20)),
-    "order": _query("order", word("By time: the newest first, or the oldest.", ("desc", "asc"), default="desc")),
+    "order": _query(
+        "order", word("By time: the newest first, or the oldest.", ("desc", "asc"), default="desc")
+    ),
     "after": _query("after", text("The id that the page follows: the `last_id` of the one before.")),
     "before": _query("before", text("The id that the page goes before.")),
     "organization_id": _query("organization_id", text("Whose; the key implies one.")),
     **{
-        name: {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": says}
+        name: {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string"},
+            "description": says,
+        }
         for name, says in (
             ("response_id", "Begins with `resp_`."),
             ("thread_id", "Of the server's choice or of yours."),
@@ -81,7 +100,8 @@ PARAMETERS: dict[str, Schema] = {
 
 HEADERS: dict[str, Schema] = {
     "x-request-id": {
-        "description": "Names the request in the logs. One that you send is kept: up to 128 of `A-Z a-z 0-9 . _ : -`.",
+        "description": "Names the request in the logs. One that you send is kept: up to 128 of `A-Z a-z "
+        "0-9 . _ : -`.",
         "schema": {"type": "string"},
     },
     "freddy-processing-ms": {
@@ -97,6 +117,10 @@ SECURITY: dict[str, Schema] = {
         "scheme": "bearer",
         "description": "An API key, made with `freddy keys create`. Its scopes: " + ", ".join(SCOPES) + ".",
     },
-    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key in a header of its own."},
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The same key in a header of its own.",
+    },
 }
-

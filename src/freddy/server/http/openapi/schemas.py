@@ -1,4 +1,4 @@
-"""JSON Schemas of the types that read requests and write answers, so that the reference cannot drift from them."""
+"""JSON Schemas of the types that read requests and write answers: the reference cannot drift from them."""
 
 import types
 from collections.abc import Iterable, Mapping
@@ -17,8 +17,8 @@ _SHAPE = frozenset(("type", "$ref", "anyOf", "oneOf", "enum", "const", "items"))
 class Types:
     """Adds the schemas of Structs to `components`, each with a name that begins with `prefix`.
 
-    `sent` is for what callers send, where a default makes a field optional. `words` has what a type cannot say: by
-    component, then by property, keys to add; a shape among them replaces the type's.
+    `sent` is for what callers send, where a default makes a field optional. `words` has what a type cannot
+    say: by component, then by property, keys to add; a shape among them replaces the type's.
     """
 
     def __init__(
@@ -50,7 +50,9 @@ class Types:
         plain = kind.__name__.lstrip("_").removesuffix("View")
         name = plain if plain.startswith(self._prefix) else self._prefix + plain
         if name in self._components:
-            raise ValueError(f"{kind.__module__}.{kind.__qualname__} needs a name of its own: {name} is taken")
+            raise ValueError(
+                f"{kind.__module__}.{kind.__qualname__} needs a name of its own: {name} is taken"
+            )
         return name
 
     def _struct(self, kind: type[Struct], words: Mapping[str, Schema]) -> Schema:

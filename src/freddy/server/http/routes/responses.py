@@ -11,6 +11,7 @@ from freddy.server.core import errors, events
 from freddy.server.core.response import Response
 from freddy.server.dialects import openai
 from freddy.server.dialects.base import Dialect
+from freddy.server.dialects.freddy.request import DEFAULT_MODEL
 from freddy.server.http import body, paging, sse
 from freddy.server.http.body import ClientGone
 from freddy.server.http.errors import headers
@@ -57,7 +58,7 @@ class ResponseRoutes:
 
     async def count(self, scope: Scope, receive: Receive, send: Send) -> None:
         sent = await body.read(scope, receive, limit=self._max_body_bytes)
-        request = openai.OPENAI.decode_request(sent, self._ids.new)
+        request = openai.decode_counted(sent, self._ids.new, model=DEFAULT_MODEL)
         caller = require(scope["caller"], "responses:write")
         counted = await self._responses.count(request, caller)
         await send_json(send, openai.encode_input_tokens(counted))

@@ -1,6 +1,8 @@
 """A model behind any server that speaks OpenAI's chat completions."""
 
-from collections.abc import AsyncGenerator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
@@ -15,6 +17,9 @@ from freddy.server.providers.compatible import request, stream
 
 
 _Told = TypeVar("_Told")
+
+_GOODBYE_SECONDS = 0.02
+"""How long the body may take to end after the answer has: only then can its connection be used again."""
 
 
 class _Prompt(msgspec.Struct):
@@ -57,7 +62,8 @@ class Compatible:
                     yield said
                 yield [*said, reader.close()]
                 return
-            async for chunk in answer.chunks():
+            chunks = answer.chunks()
+            async for chunk in chunks:
                 said = reader.read(lines.feed(chunk))
                 if reader.done:
                     break
@@ -65,6 +71,8 @@ class Compatible:
                     yield said
             else:
                 said = reader.read(lines.close())
+            if reader.whole:
+                await _see_out(chunks)
         if said and not reader.whole:
             yield said
         yield [*said, reader.close()]
@@ -87,3 +95,10 @@ class Compatible:
             return msgspec.json.decode(said, type=told)
         except msgspec.DecodeError as error:
             raise errors.ProviderFailed(f"{self.profile.provider} could not count tokens") from error
+
+
+async def _see_out(chunks: AsyncIterator[bytes]) -> None:
+    with suppress(TimeoutError, errors.FreddyError):
+        async with asyncio.timeout(_GOODBYE_SECONDS):
+            async for _ in chunks:
+                pass

@@ -32,6 +32,7 @@ AVAILABILITY: dict[Phase, Availability] = {
 COUNTED = 512
 PER_ITEM = 32
 MIN_ANSWER = 256
+NOTICED = 0.5
 
 
 class Embedded:
@@ -76,10 +77,10 @@ class Embedded:
             bounded = msgspec.structs.replace(
                 turn, max_output_tokens=turn.max_output_tokens or self._answer_tokens
             )
-            async with self._room.taken(await self._needs(bounded)):
-                async with contextlib.aclosing(self._stream(bounded)) as answer:
-                    async for batch in answer:
-                        yield batch
+            needs = await self._needs(bounded)
+            async with self._room.taken(needs), contextlib.aclosing(self._stream(bounded)) as answer:
+                async for batch in answer:
+                    yield batch
 
     async def _stream(self, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
         for last in (False, True):
@@ -89,9 +90,9 @@ class Embedded:
                     async for batch in answer:
                         said = True
                         yield batch
-            except errors.ProviderUnavailable:
-                # It died a moment ago, before it said anything: the next one is asked.
-                if said or last or not address or not await self._engine.left(address, within=1.0):
+            except (errors.ProviderUnavailable, errors.ProviderFailed):
+                # Did it die before it said anything? Then the next one is asked.
+                if said or last or not address or not await self._engine.left(address, within=NOTICED):
                     raise
             else:
                 return
@@ -108,7 +109,7 @@ class Embedded:
         return min(self._engine.context, (choice and choice.context) or self._engine.context)
 
     async def _needs(self, turn: Turn) -> int:
-        """Tokens that the engine must keep for this turn: counted, unless it is so short that a bound will do."""
+        """Tokens that the engine must keep for this turn: counted, unless a rough bound is good enough."""
         asked = tool_prompt.plain(turn)
         bound = _bound(asked)
         if bound > COUNTED:
@@ -121,7 +122,7 @@ class Embedded:
                     details=f"it has {counted} tokens, the model reads {self._context}",
                 )
             bound = bound // 3 if counted is None else counted
-        return min(self._engine.context, bound + (turn.max_output_tokens or 0))
+        return min(self._engine.context, bound + PER_ITEM + (turn.max_output_tokens or 0))
 
     @contextlib.asynccontextmanager
     async def _model(self) -> AsyncIterator[Model]:

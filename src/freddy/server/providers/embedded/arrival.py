@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 async def improve(engine: Engine, weights: Weights, choice: Choice, *, folder: Path, index: str) -> None:
-    """Returns when the model answers, or when it could not be had: that is logged, and the present one stays."""
+    """Returns when the model answers, or when it could not be had: that is logged, the present one stays."""
     stopped = threading.Event()
     try:
         await asyncio.to_thread(

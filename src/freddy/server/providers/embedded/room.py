@@ -1,7 +1,7 @@
 """Who may use the engine now: at most so many requests, and never more tokens than it can keep.
 
-The engine keeps all requests in one memory; once that is full it fails every one of them, not only the last. So
-nobody is let in for whom there is no room: https://github.com/ggml-org/llama.cpp/issues/23652
+The engine keeps all requests in one memory; once that is full it fails every one of them, not only the last.
+So nobody is let in for whom there is no room: https://github.com/ggml-org/llama.cpp/issues/23652
 """
 
 import asyncio

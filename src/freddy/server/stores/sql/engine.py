@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 _TRIES = 3
 _READS = 64
-"""Reads that a thread takes at once: the interpreter runs one thread at a time, so sharing them out costs more."""
+"""Reads that a thread takes at once. Threads that share them out spend more on taking turns than on reads."""
 
 
 class Database:
@@ -58,16 +58,20 @@ class Database:
 
     async def __aenter__(self) -> Self:
         await self._writer.start()
-        for reader in self._readers:
-            await reader.start()
+        try:
+            for reader in self._readers:
+                await reader.start()
+        except BaseException:
+            self._dismiss_readers()
+            self._writes.put(None)
+            raise
         self._open = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Ends when all that was asked for is done."""
         self._open = False
-        for _reader in self._readers:
-            self._reads.put(None)
+        self._dismiss_readers()
         for reader in self._readers:
             await reader.wait_ended()
         # Last, because a writer alone can empty the write-ahead log.
@@ -88,6 +92,10 @@ class Database:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         jobs.put((work, future))
         return await future
+
+    def _dismiss_readers(self) -> None:
+        for _ in self._readers:
+            self._reads.put(None)
 
     def _connect_writer(self) -> sqlite3.Connection:
         if self._throwaway:

@@ -15,7 +15,7 @@ from freddy.server.core import errors
 
 def upgrade(path: Path, *, head: str, migrations: Path) -> None:
     """Brings a database to `head` in one transaction, which holds the write lock from its first look on."""
-    engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.NullPool)
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)), poolclass=sa.NullPool)
     sa.event.listen(engine, "connect", _begin_by_hand)
     sa.event.listen(engine, "begin", _take_lock)
     config = Config()

@@ -1,0 +1,45 @@
+"""A server over a scripted upstream for every test that takes `gateway`."""
+
+import contextlib
+
+import pytest
+from gateway import serving, settings
+from upstream import Upstream
+
+from freddy.server.config import settings as parts
+
+
+@pytest.fixture(autouse=True)
+def _no_surroundings(monkeypatch):
+    for name in ("FREDDY_API_KEY", "FREDDY_BASE_URL", "FREDDY_ORG_ID", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+async def upstream():
+    async with Upstream() as upstream:
+        yield upstream
+        assert upstream.complaints == []
+
+
+@pytest.fixture
+async def opened(upstream, tmp_path):
+    """Opens servers with other settings."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def open_(**changes):
+            return await stack.enter_async_context(serving(settings(tmp_path, upstream, **changes), upstream))
+
+        yield open_
+
+
+@pytest.fixture
+async def gateway(opened):
+    """In local development mode."""
+    return await opened()
+
+
+@pytest.fixture
+async def closed(opened):
+    """As it stands before the world: nobody gets in without a key."""
+    return await opened(dev=parts.Development(mode="off"))

@@ -1,0 +1,243 @@
+"""The whole server behind a socket, in the loop of the test, and the ways to speak with it."""
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import uvicorn
+from upstream import PATIENCE, Upstream
+
+import freddy
+from freddy.server.accounts import keys
+from freddy.server.config import Settings
+from freddy.server.config import Upstream as UpstreamSettings
+from freddy.server.config import settings as parts
+from freddy.server.core.accounts import ApiKey, Organization, Scope
+from freddy.server.serving import _Server
+from freddy.server.stores.sql.accounts import SqlAccounts
+from freddy.server.stores.sql.engine import Database
+from freddy.server.wiring import House, open_house
+from freddy.server.world import RandomIds, SystemClock
+
+DEV_KEY = "sk-frdy-development-key-of-this-test"
+UPSTREAM_KEY = "sk-upstream-0123456789"
+MODELS = ("stage", "stage-*", "gpt-*", "claude-*", "o3")
+
+
+def settings(home: Path, upstream: Upstream, **changes: Any) -> Settings:
+    """Of a server without an embedded model; `changes` replace whole sections."""
+    sections: dict[str, Any] = {
+        "dev": parts.Development(api_key=DEV_KEY),
+        "store": parts.Store(database=home / "freddy.db"),
+        "model": parts.Model(name="none", pull=False),
+        "upstreams": (
+            UpstreamSettings(
+                name="stage", url=upstream.url, key=UPSTREAM_KEY, models=MODELS, default_model="stage"
+            ),
+        ),
+    }
+    return Settings(home=home, **{**sections, **changes})
+
+
+class Stream:
+    """The events of a stream: `events` as parsed, `raw` as they came, `done` whether it ended with `[DONE]`."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        self.events: list[dict[str, Any]] = []
+        self.done = False
+        for frame in raw.decode().split("\n\n")[:-1]:
+            lines = [line for line in frame.split("\n") if not line.startswith(":")]
+            if lines == ["data: [DONE]"]:
+                self.done = True
+            elif lines:
+                name, data = lines
+                event = json.loads(data.removeprefix("data: "))
+                assert name == f"event: {event['type']}"
+                assert not self.done, "nothing comes after [DONE]"
+                self.events.append(event)
+        assert raw.endswith(b"\n\n")
+
+    @property
+    def types(self) -> list[str]:
+        return [event["type"] for event in self.events]
+
+    @property
+    def last(self) -> dict[str, Any]:
+        return self.events[-1]
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["type"] == kind]
+
+    @property
+    def text(self) -> str:
+        return "".join(event["delta"] for event in self.of("response.output_text.delta"))
+
+
+class Gateway:
+    def __init__(self, house: House, url: str, settings: Settings, upstream: Upstream) -> None:
+        self.house = house
+        self.url = url
+        self.settings = settings
+        self.upstream = upstream
+        self.key: str | None = DEV_KEY
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> "Gateway":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def http(self, key: str | None = DEV_KEY) -> httpx2.AsyncClient:
+        """A plain client, closed when the test is over."""
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        client = httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=PATIENCE, trust_env=False)
+        self._stack.push_async_callback(client.aclose)
+        return client
+
+    def openai(self, key: str = DEV_KEY, **options: Any) -> openai.AsyncOpenAI:
+        client = openai.AsyncOpenAI(
+            api_key=key,
+            base_url=f"{self.url}/v1",
+            max_retries=0,
+            timeout=PATIENCE,
+            http_client=httpx2.AsyncClient(trust_env=False),
+            **options,
+        )
+        self._stack.push_async_callback(client.close)
+        return client
+
+    def freddy(self, key: str = DEV_KEY, **options: Any) -> freddy.AsyncFreddyClient:
+        client = freddy.AsyncFreddyClient(
+            key, base_url=self.url, **{"max_retries": 0, "timeout": PATIENCE, **options}
+        )
+        self._stack.push_async_callback(client.close)
+        return client
+
+    async def post(self, path: str, body: Any = None, *, key: str | None = DEV_KEY) -> httpx2.Response:
+        return await self.http(key).post(path, json=body)
+
+    async def get(self, path: str, *, key: str | None = DEV_KEY) -> httpx2.Response:
+        return await self.http(key).get(path)
+
+    async def delete(self, path: str, *, key: str | None = DEV_KEY) -> httpx2.Response:
+        return await self.http(key).delete(path)
+
+    async def ask(self, dialect: str, **body: Any) -> dict[str, Any]:
+        """The whole answer, which must be one."""
+        reply = await self.post(*spelled(dialect, **body))
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+    async def told(self, dialect: str, **body: Any) -> Stream:
+        """A stream to its end."""
+        reply = await self.post(*spelled(dialect, stream=True, **body))
+        assert reply.status_code == 200, reply.text
+        assert reply.headers["content-type"].startswith("text/event-stream")
+        return Stream(reply.content)
+
+    @contextlib.asynccontextmanager
+    async def listening(self, path: str, body: Any = None) -> AsyncIterator["Listening"]:
+        """A stream that is left when the context is."""
+        method = "GET" if body is None else "POST"
+        async with self.http().stream(method, path, json=body) as reply:
+            yield Listening(reply)
+
+    async def ended(self, response_id: str) -> dict[str, Any]:
+        """The response, asked for until it is over: never more than a moment."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                found = (await self.get(f"/v1/model/response/{response_id}")).json()
+                if found["status"] not in ("queued", "in_progress"):
+                    return found
+
+    @contextlib.asynccontextmanager
+    async def accounts(self) -> AsyncIterator[SqlAccounts]:
+        """The keys as `freddy keys` reaches them: by the file, while the server runs."""
+        async with Database(self.settings.store.database) as database:
+            yield SqlAccounts(database)
+
+    async def mint(
+        self,
+        *organization_ids: str,
+        scopes: Sequence[Scope] | None = None,
+        expires_at: int | None = None,
+    ) -> keys.Minted:
+        clock, ids = SystemClock(), RandomIds()
+        more = {} if scopes is None else {"scopes": scopes}
+        minted = keys.mint(
+            "test", organization_ids, clock=clock, ids_from=ids, expires_at=expires_at, **more
+        )
+        async with self.accounts() as accounts:
+            for name in organization_ids:
+                await accounts.add_organization(Organization(id=name, name=name, created_at=0))
+            await accounts.add_key(minted.key)
+        return minted
+
+    async def change(self, key: ApiKey) -> None:
+        async with self.accounts() as accounts:
+            assert await accounts.update_key(key)
+
+
+class Listening:
+    """The events of an open stream, one after the other."""
+
+    def __init__(self, reply: httpx2.Response) -> None:
+        self.reply = reply
+        self._lines = reply.aiter_lines()
+
+    async def next(self, kind: str | None = None) -> dict[str, Any]:
+        """The next event, or the next of this type."""
+        async with asyncio.timeout(PATIENCE):
+            async for line in self._lines:
+                if line.startswith("data: {"):
+                    event = json.loads(line[6:])
+                    if kind in (None, event["type"]):
+                        return event
+        raise AssertionError(f"the stream ended before {kind or 'another event'}")
+
+
+def spelled(dialect: str, **body: Any) -> tuple[str, dict[str, Any]]:
+    """Path and body of a request in either dialect: `input` and `max_output_tokens` are translated."""
+    if dialect == "openai":
+        return "/v1/responses", {"model": "stage", "input": "Hi", **body}
+    renamed = {"input": "inputs", "max_output_tokens": "max_output_synapses"}
+    return "/v1/model/response", {"inputs": "Hi"} | {renamed.get(key, key): value for key, value in body.items()}
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Settings, upstream: Upstream) -> AsyncIterator[Gateway]:
+    """The server as `freddy serve` runs it, but for signals and the words it prints."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    async with open_house(settings) as house:
+        config = uvicorn.Config(
+            house.app,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        config.load()
+        server = _Server(config)
+        server.lifespan = config.lifespan_class(config)
+        await server.startup(sockets=[listener])
+        try:
+            async with Gateway(house, f"http://127.0.0.1:{listener.getsockname()[1]}", settings, upstream) as gateway:
+                yield gateway
+        finally:
+            await server.shutdown(sockets=[listener])

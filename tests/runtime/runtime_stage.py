@@ -1,0 +1,114 @@
+"""The room that performs runs, with fakes for all that it needs."""
+
+import asyncio
+from contextlib import aclosing
+
+from freddy.server.core import events, items, request
+from freddy.server.core.accounts import SCOPES, Caller
+from freddy.server.core.response import Response
+from freddy.server.ports.stores import ResponseStore
+from freddy.server.runtime.history import History
+from freddy.server.runtime.host import Host
+from freddy.server.runtime.prepare import Preparation
+from freddy.server.runtime.recorder import Recorder
+from freddy.server.runtime.responses import Responses
+from freddy.server.runtime.routing import Candidate, Routing
+from freddy.server.runtime.runner import Runner
+from freddy.server.stores.channels.memory import MemoryChannel
+from freddy_fakes import PATIENCE, CountingIds, FixedClock, MemoryStores, ScriptedModel
+from freddy_stream_rules import check_events
+
+CALLER = Caller("org_1", ("org_1",), frozenset(SCOPES), "key_1")
+STRANGER = Caller("org_2", ("org_2",), frozenset(SCOPES), "key_2")
+
+
+class Ear:
+    """The port `Listener`."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.finished: list[tuple[str, str, float, float | None]] = []
+
+    def run_started(self, response: Response) -> None:
+        self.started.append(response.id)
+
+    def run_finished(self, response: Response, *, seconds: float, first_delta_seconds: float | None) -> None:
+        self.finished.append((response.id, response.status, seconds, first_delta_seconds))
+
+
+class Stage:
+    """`Responses` over a host that is under way; models go by their names."""
+
+    def __init__(self, models: dict[str, ScriptedModel], stores: MemoryStores, grace_seconds: float) -> None:
+        self.stores = stores
+        self.clock = FixedClock()
+        self.ids = CountingIds()
+        self.ear = Ear()
+        self.models = models
+        self.channel = MemoryChannel(self.clock)
+        responses: ResponseStore = stores.responses
+        self.host = Host(
+            runner=Runner(clock=self.clock, ids=self.ids),
+            recorder=Recorder(responses, self.channel),
+            clock=self.clock,
+            listeners=(self.ear,),
+            grace_seconds=grace_seconds,
+        )
+        preparation = Preparation(
+            routing=Routing(
+                {name: Candidate(model, f"exact-{name}") for name, model in models.items()}, aliases={}
+            ),
+            history=History(responses, stores.threads),
+            clock=self.clock,
+            ids=self.ids,
+        )
+        self.responses = Responses(
+            preparation=preparation, host=self.host, store=responses, channel=self.channel
+        )
+
+    @property
+    def model(self) -> ScriptedModel:
+        return next(iter(self.models.values()))
+
+    async def start(self, *said: str | items.Item, caller: Caller = CALLER, **asked) -> Response:
+        input_ = tuple(
+            items.Message(self.ids.new("msg"), "user", (items.Text(one),)) if isinstance(one, str) else one
+            for one in said or ("Hi",)
+        )
+        wanted = request.Request(**{"model": next(iter(self.models)), "input": input_} | asked)
+        return await self.responses.start(wanted, caller)
+
+    async def hear(self, response: Response, after: int = -1) -> list[events.Event]:
+        """Every event from there to the end; numbers must follow each other without a gap."""
+        heard: list[events.Event] = []
+        async with asyncio.timeout(PATIENCE), aclosing(self.responses.follow(response, after)) as batches:
+            async for first, batch in batches:
+                assert first == after + 1 + len(heard)
+                heard += batch
+        return heard
+
+    async def perform(self, *said, **asked) -> Response:
+        """The end of a run, whose events were well formed and told the same."""
+        heard = await self.hear(await self.start(*said, **asked))
+        return check_run(heard)
+
+    async def until(self, happened: asyncio.Event) -> None:
+        async with asyncio.timeout(PATIENCE):
+            await happened.wait()
+
+
+def check_run(heard: list[events.Event]) -> Response:
+    """The response at the end of a run's events: stream and whole must hold the same items."""
+    assert isinstance(heard[0], events.Created)
+    assert isinstance(heard[1], events.InProgress)
+    assert heard[0].response.output == heard[1].response.output == ()
+    finished = [event for event in heard if isinstance(event, events.Finished)]
+    assert finished == heard[-1:]
+    ended = finished[0].response
+    assert ended.ended
+    assert ended.id == heard[0].response.id
+    assert check_events(heard[2:]) == ended.output
+    failed = [event.failure for event in heard if isinstance(event, events.Failed)]
+    assert failed == ([ended.failure] if ended.failure else [])
+    assert not [event for event in heard if isinstance(event, events.UNTOLD)]
+    return ended
