@@ -1,4 +1,4 @@
-"""Puts this folder on the import path, where every test finds `freddy_fakes`; says how hard hypothesis looks."""
+"""Puts this folder on the import path, where tests find `freddy_fakes`; says how hard hypothesis looks."""
 
 from hypothesis import settings
 

@@ -1,6 +1,7 @@
 """A server over a scripted upstream for every test that takes `gateway`."""
 
 import contextlib
+import socket
 
 import pytest
 from gateway import serving, settings
@@ -43,3 +44,11 @@ async def gateway(opened):
 async def closed(opened):
     """As it stands before the world: nobody gets in without a key."""
     return await opened(dev=parts.Development(mode="off"))
+
+
+@pytest.fixture
+def unused_port():
+    """A port where nobody listens: it is taken, and nothing is done with it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]

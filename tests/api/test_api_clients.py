@@ -240,7 +240,7 @@ async def test_the_freddy_client_finds_key_address_and_organization_in_the_envir
 @promise(280, 281)
 async def test_the_freddy_client_shows_the_message_first_and_everything_as_attributes(gateway, upstream):
     upstream.says(Answer(call("get_weather", '{"city":"Oslo"}', call_id="call_a"), text("I looked.")))
-    response = await gateway.freddy().responses.create(inputs="Hi", tools=[WEATHER])
+    response = await gateway.freddy().responses.stream(inputs="Hi", tools=[WEATHER]).get_final_response()
     assert [item.type for item in response.items] == ["function_call", "message"]
     assert [item.type for item in response.output] == ["message", "function_call"]
     assert response.output[0].content[0].text == "I looked."

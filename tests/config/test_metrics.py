@@ -3,14 +3,16 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from freddy.server.core import errors
 from freddy.server.core.request import Request
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Usage
 from freddy.server.listeners.metrics import MOST_MODELS, Metrics
 
 
-def response(model="m", status="completed", usage=None):
+def response(model="m", status="completed", usage=None, code=None):
     return Response(
+        failure=errors.Failure("It failed", code=code) if code else None,
         id="resp_1",
         organization_id="org_1",
         created_at=1,
@@ -93,7 +95,7 @@ def test_the_number_of_series_is_bounded():
         metrics.run_finished(response(f"m{number}"), seconds=1, first_delta_seconds=None)
         metrics.request_done(f"/{number}", "GET", 404, 0.1)
         metrics.request_done("/", f"METHOD{number}", 405, 0.1)
-        metrics.upstream_failed("p", f"code{number}")
+        metrics.run_finished(response(code=f"code{number}"), seconds=1, first_delta_seconds=None)
     assert len(models(metrics)) == MOST_MODELS + 1
     assert len(samples(metrics)) < 10_000
 
@@ -108,10 +110,8 @@ def test_the_engines_state_is_asked_when_the_page_is():
     assert value(metrics, "freddy_info", version="1.2.3") == 1
 
 
-def test_events_and_failed_calls_of_providers_are_counted():
+def test_failed_responses_are_counted_by_provider_and_code():
     metrics = Metrics()
-    metrics.events_streamed(7)
-    metrics.upstream_failed("openai", "provider_timeout")
-    metrics.upstream_failed("openai", "provider_timeout")
-    assert value(metrics, "freddy_events_streamed_total") == 7
-    assert value(metrics, "freddy_upstream_errors_total", provider="openai", code="provider_timeout") == 2
+    for _ in range(2):
+        metrics.run_finished(response(code="provider_timeout"), seconds=1, first_delta_seconds=None)
+    assert value(metrics, "freddy_upstream_errors_total", provider="embedded", code="provider_timeout") == 2

@@ -151,3 +151,16 @@ def test_nobody_waits_for_a_model_that_babbles_on_after_its_call():
     for _ in range(100):
         assert reader.feed([deltas.Text("blah")]) == []
     assert reader.spent
+
+
+@pytest.mark.parametrize("text", [CALL, f"Again.\n<tool_call>\n{CALL}\n</tool_call>", CALL[:-1]])
+def test_a_call_that_has_its_output_already_is_not_made_again(text: str):
+    answered = {("get_weather", json.dumps(ARGUMENTS, sort_keys=True))}
+    reader = Reader(NAMES, parallel=False, answered=answered)
+    told = [*reader.feed([deltas.Text(text)]), *reader.close(deltas.Stop("stop"))]
+    assert reader.repeats
+    assert not any(isinstance(delta, deltas.ToolCall) for delta in told)
+    other = Reader(NAMES, parallel=False, answered=answered)
+    told = other.feed([deltas.Text(text.replace("Paris", "Rome") + "}")])
+    assert not other.repeats
+    assert isinstance(told[-1], deltas.ToolCall)

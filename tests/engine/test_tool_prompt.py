@@ -6,7 +6,7 @@ import msgspec
 
 from freddy.server.core import items, request, toolspec
 from freddy.server.core.turn import Turn
-from freddy.server.providers.embedded.tool_prompt import offered, plain
+from freddy.server.providers.embedded.tool_prompt import NOW_ANSWER, answered, offered, plain
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 WEATHER = toolspec.Function("get_weather", "The weather.", msgspec.Raw(json.dumps(CITY).encode()))
@@ -105,3 +105,20 @@ def test_calls_and_outputs_of_the_past_become_messages():
         ),
         ("user", "And?"),
     ]
+
+
+def test_after_an_output_the_model_is_asked_to_answer():
+    call = items.FunctionCall("c1", "1", "get_weather", '{"city":"Rome"}')
+    output = items.FunctionOutput("o1", "1", (items.Text("18 °C"),))
+    asked = plain(turn(HELLO, call, output, tools=(WEATHER,)))
+    assert asked.items[-1].text == f"<tool_response>\n18 °C\n</tool_response>\n{NOW_ANSWER}"
+    forced = plain(turn(HELLO, call, output, tools=(WEATHER,), tool_choice="required"))
+    assert forced.items[-1].text == "<tool_response>\n18 °C\n</tool_response>"
+
+
+def test_the_calls_that_have_their_output_are_those_since_the_user_last_spoke():
+    call = items.FunctionCall("c1", "1", "get_weather", '{"city":"Rome","a":1}')
+    output = items.FunctionOutput("o1", "1", (items.Text("18 °C"),))
+    made = frozenset({("get_weather", '{"a": 1, "city": "Rome"}')})
+    assert answered(turn(HELLO, call, output)) == made
+    assert answered(turn(HELLO, call, output, HELLO)) == frozenset()

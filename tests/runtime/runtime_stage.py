@@ -11,6 +11,7 @@ from freddy.server.runtime.history import History
 from freddy.server.runtime.host import Host
 from freddy.server.runtime.prepare import Preparation
 from freddy.server.runtime.recorder import Recorder
+from freddy.server.runtime.repeats import Repeats
 from freddy.server.runtime.responses import Responses
 from freddy.server.runtime.routing import Candidate, Routing
 from freddy.server.runtime.runner import Runner
@@ -63,7 +64,11 @@ class Stage:
             ids=self.ids,
         )
         self.responses = Responses(
-            preparation=preparation, host=self.host, store=responses, channel=self.channel
+            preparation=preparation,
+            host=self.host,
+            store=responses,
+            channel=self.channel,
+            repeats=Repeats(self.clock),
         )
 
     @property

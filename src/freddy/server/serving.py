@@ -10,22 +10,20 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from freddy.server import logs
-from freddy.server.config import Settings, is_loopback
+from freddy.server.config import Settings
 from freddy.server.core import errors
+from freddy.server.runtime.host import Host
 from freddy.server.wiring import House, open_house
 
 _IDLE_SECONDS = 75
 """How long an unused connection is kept: longer than the pools of common clients keep theirs."""
+_DELIVERY_SECONDS = 5
+"""At shutdown, how long callers may take to read what is left when their runs have ended."""
 
 
 def serve(settings: Settings) -> int:
     """The exit code. Everything that can be wrong at start is told in a sentence on stderr."""
     logs.configure(settings.log.level, settings.log.format)
-    if settings.dev.mode == "on" and not is_loopback(settings.server.host):
-        return _refuse(
-            "development mode lets everybody in, so it does not start on the public address "
-            f"{settings.server.host!r}: take FREDDY_HOST=127.0.0.1, or FREDDY_DEV_MODE=off and `freddy keys create`"
-        )
     try:
         listener = _listen(settings.server.host, settings.server.port)
     except OSError as error:
@@ -37,7 +35,7 @@ def serve(settings: Settings) -> int:
         try:
             return runner.run(_serve(settings, listener))
         except errors.FreddyError as error:
-            return _refuse(f"{error.message}: {error.details}" if error.details else error.message)
+            return _refuse(_told(error, settings))
         except OSError as error:
             return _refuse(str(error))
 
@@ -53,9 +51,11 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                proxy_headers=False,
                 timeout_keep_alive=_IDLE_SECONDS,
-                timeout_graceful_shutdown=max(1, round(settings.server.shutdown_seconds)),
-            )
+                timeout_graceful_shutdown=round(settings.server.shutdown_seconds) + _DELIVERY_SECONDS,
+            ),
+            house.host,
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -67,10 +67,24 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, host: Host) -> None:
+        super().__init__(config)
+        self._host = host
+        self._cut = False
+
     def stop(self) -> None:
-        """The first time, what runs may end; the second time it is cut."""
-        self.force_exit = self.should_exit
+        """The first time, what runs may end; the second time it is cut; the third time nobody is told."""
+        if self.should_exit:
+            self.force_exit = self._cut
+            self._cut = True
+            self._host.hurry()
         self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Both at once: runs that outlast their grace must end while their callers are still connected.
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._host.drain())
+            await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -119,6 +133,14 @@ def _greet(settings: Settings, house: House, listener: socket.socket) -> None:
         lines.append("Keys are made with: freddy keys create NAME")
     sys.stdout.write("\n".join(lines) + "\n\n")
     sys.stdout.flush()
+
+
+def _told(error: errors.FreddyError, settings: Settings) -> str:
+    place = str(settings.store.database)
+    message = error.message.rstrip(".")
+    if isinstance(error, errors.StorageUnavailable) and place not in message:
+        message = f"{message} ({place})"
+    return f"{message}: {error.details}" if error.details else message
 
 
 def _refuse(problem: str) -> int:

@@ -18,6 +18,8 @@ from freddy.server.accounts import development, keys
 from freddy.server.config import Settings, Upstream
 from freddy.server.core.accounts import ApiKey, Caller
 from freddy.server.core.profile import Profile
+from freddy.server.dialects.freddy import Freddy
+from freddy.server.dialects.freddy.response import Units
 from freddy.server.http import app
 from freddy.server.http.auth import Auth
 from freddy.server.http.hangups import Hangups
@@ -41,6 +43,7 @@ from freddy.server.runtime.history import History
 from freddy.server.runtime.host import Host
 from freddy.server.runtime.prepare import Preparation
 from freddy.server.runtime.recorder import Recorder
+from freddy.server.runtime.repeats import Repeats
 from freddy.server.runtime.responses import Responses
 from freddy.server.runtime.routing import Candidate, Routing
 from freddy.server.runtime.runner import Runner
@@ -76,9 +79,10 @@ DOCUMENTED_MODELS = (
 
 
 class House(Struct, frozen=True):
-    """`development_key` is the ready key of local development mode, None outside it."""
+    """`host` owns the runs. `development_key` is the ready key of local development mode, None outside it."""
 
     app: ASGIApp
+    host: Host
     development_key: str | None
 
 
@@ -86,12 +90,12 @@ class House(Struct, frozen=True):
 async def open_house(settings: Settings) -> AsyncIterator[House]:
     """Everything the server is, opened in order and closed in the opposite one.
 
-    Raises `errors.StorageUnavailable` when the database cannot be opened.
+    Raises `errors.StorageUnavailable` when the database cannot be opened, and OSError for the home folder.
     """
     clock, ids = world.SystemClock(), world.RandomIds()
     release = version(DISTRIBUTION)
     async with AsyncExitStack() as stack:
-        settings.home.mkdir(parents=True, exist_ok=True)
+        _make_home(settings.home)
         database = await stack.enter_async_context(Database(settings.store.database))
         responses_store, threads_store = SqlResponses(database), SqlThreads(database)
         accounts = SqlAccounts(database)
@@ -121,6 +125,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             host=host,
             store=responses_store,
             channel=channel,
+            repeats=Repeats(clock),
         )
         secret: str | None = None
         ring: list[ApiKey] = []
@@ -135,6 +140,9 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         longest = settings.server.max_body_bytes
         yield House(
             app.build(
+                freddy=Freddy(
+                    Units(settings.accounting.tokens_per_neuron, settings.accounting.tokens_per_synapse)
+                ),
                 responses=ResponseRoutes(
                     responses,
                     ids=ids,
@@ -158,6 +166,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
                 ids=ids,
                 requests=metrics,
             ),
+            host,
             secret,
         )
 
@@ -259,15 +268,24 @@ async def _readable(database: Database) -> str:
     return "ok"
 
 
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"the home folder {str(home)!r} cannot be made: {error.strerror}; choose another with FREDDY_HOME"
+        ) from error
+
+
 def _development_key(settings: Settings) -> str:
     """The key that the settings name, or else one that is made once and kept for this machine's user alone."""
     if settings.dev.api_key:
         return settings.dev.api_key
     path = settings.dev_key_path
-    try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        secret = keys.PREFIX + secrets.token_urlsafe(32)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secret + "\n")
-        return secret
+    # An empty file is what a crash between its making and its writing leaves.
+    if path.exists() and (kept := path.read_text().strip()):
+        return kept
+    secret = keys.PREFIX + secrets.token_urlsafe(32)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(secret + "\n")
+    return secret

@@ -12,7 +12,7 @@ from freddy.server.core.request import Reasoning, Request, Sampling
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Usage
 from freddy.server.dialects.freddy import FREDDY
-from freddy.server.dialects.freddy.response import usage_view
+from freddy.server.dialects.freddy.response import Units, usage_view
 
 EXAMPLES = Path(__file__).parent / "examples"
 REQUEST = Request(model="gpt-4.1", input=(), max_tool_calls=20)
@@ -273,7 +273,7 @@ def test_usage_is_told_in_neurons_and_synapses_when_asked_for(include):
 def test_a_neuron_may_be_several_tokens():
     response = replace(RESPONSE, request=replace(REQUEST, include=("all",)))
 
-    view = usage_view(response, tokens_per_neuron=10, tokens_per_synapse=4)
+    view = usage_view(response, Units(tokens_per_neuron=10, tokens_per_synapse=4))
 
     assert view is not None
     assert (view.neurons.total, view.synapses.total) == (1, 2)

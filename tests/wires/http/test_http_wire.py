@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from collections.abc import Callable
 
 import pytest
 from raw_server import RawServer
@@ -10,7 +11,8 @@ from raw_server import RawServer
 from freddy.server.core import deltas, errors, items
 from freddy.server.core.profile import Profile
 from freddy.server.core.turn import Turn
-from freddy.server.ports.wire import Limits
+from freddy.server.ports.wire import Limits, Wire
+from freddy.server.providers._proxied import ProxiedWire
 from freddy.server.providers._wire import PooledWire
 from freddy.server.providers.compatible.adapter import Compatible
 from freddy_fakes import PATIENCE
@@ -34,17 +36,23 @@ def limits(**given: float) -> Limits:
     return Limits(**{"connect": PATIENCE, "first": PATIENCE, "idle": PATIENCE, "total": 2 * PATIENCE} | given)
 
 
-def wire_to(server: RawServer, given: Limits = PATIENT) -> PooledWire:
-    return PooledWire("vendor", server.url + "/v1/", limits=given)
+@pytest.fixture(params=["direct", "proxied"])
+def wire_to(request) -> Callable[..., Wire]:
+    """A wire to the server, which behind a proxy is the proxy itself."""
+    if request.param == "direct":
+        return lambda server, given=PATIENT: PooledWire("vendor", server.url + "/v1/", limits=given)
+    return lambda server, given=PATIENT: ProxiedWire(
+        "vendor", "http://vendor.invalid/v1/", limits=given, proxy=server.url
+    )
 
 
-async def heard(wire: PooledWire, *, whole: bool = False) -> bytes:
+async def heard(wire: Wire, *, whole: bool = False) -> bytes:
     """The body, as it comes or at once."""
     async with asyncio.timeout(PATIENCE), wire.post("/chat", b"{}", HEADERS) as answer:
         return await answer.read() if whole else b"".join([chunk async for chunk in answer.chunks()])
 
 
-async def test_a_post_sends_what_it_was_given_and_hears_the_answer():
+async def test_a_post_sends_what_it_was_given_and_hears_the_answer(wire_to):
     async with RawServer(greet) as server, wire_to(server) as wire:
         async with wire.post("/chat", b'{"a":1}', HEADERS) as answer:
             assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
@@ -52,12 +60,13 @@ async def test_a_post_sends_what_it_was_given_and_hears_the_answer():
             assert await answer.read() == b'{"ok":true}'
         (connection,) = server.connections
         first, headers, body = connection.requests[0]
-    assert (first, body) == ("POST /v1/chat HTTP/1.1", b'{"a":1}')
+    assert first in ("POST /v1/chat HTTP/1.1", "POST http://vendor.invalid/v1/chat HTTP/1.1")
+    assert body == b'{"a":1}'
     assert (headers["authorization"], headers["content-type"]) == ("Bearer secret", "application/json")
     assert "user-agent" not in headers
 
 
-async def test_one_connection_serves_one_answer_after_the_other():
+async def test_one_connection_serves_one_answer_after_the_other(wire_to):
     async with RawServer(greet) as server, wire_to(server) as wire:
         for _ in range(5):
             assert await heard(wire) == b'{"ok":true}'
@@ -67,7 +76,7 @@ async def test_one_connection_serves_one_answer_after_the_other():
         assert len(server.connections[0].requests) == 6
 
 
-async def test_answers_at_the_same_time_have_connections_of_their_own():
+async def test_answers_at_the_same_time_have_connections_of_their_own(wire_to):
     waiting = asyncio.Barrier(3)
 
     async def talk(connection):
@@ -80,7 +89,7 @@ async def test_answers_at_the_same_time_have_connections_of_their_own():
         assert len(server.connections) == 3
 
 
-async def test_leaving_an_answer_early_closes_its_connection():
+async def test_leaving_an_answer_early_closes_its_connection(wire_to):
     async def talk(connection):
         connection.head()
         connection.chunk(EVENT)
@@ -93,7 +102,7 @@ async def test_leaving_an_answer_early_closes_its_connection():
             await server.left.wait()
 
 
-async def test_cancelling_who_waits_for_the_answer_closes_the_connection():
+async def test_cancelling_who_waits_for_the_answer_closes_the_connection(wire_to):
     arrived = asyncio.Event()
 
     async def talk(connection):
@@ -108,7 +117,7 @@ async def test_cancelling_who_waits_for_the_answer_closes_the_connection():
         await server.left.wait()
 
 
-async def test_closing_a_model_that_speaks_closes_its_connection():
+async def test_closing_a_model_that_speaks_closes_its_connection(wire_to):
     async def talk(connection):
         connection.head()
         connection.chunk(EVENT)
@@ -123,7 +132,7 @@ async def test_closing_a_model_that_speaks_closes_its_connection():
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["at-once", "in-two-turns"])
-async def test_a_streamed_answer_gives_its_connection_back(apart):
+async def test_a_streamed_answer_gives_its_connection_back(apart, wire_to):
     async def talk(connection):
         connection.head()
         for data in (EVENT, LAST, b"data: [DONE]\n\n"):
@@ -140,7 +149,7 @@ async def test_a_streamed_answer_gives_its_connection_back(apart):
         assert len(server.connections) == 1
 
 
-async def test_a_server_that_never_ends_its_body_does_not_hold_up_the_answer():
+async def test_a_server_that_never_ends_its_body_does_not_hold_up_the_answer(wire_to):
     async def talk(connection):
         connection.head()
         for data in (EVENT, LAST, b"data: [DONE]\n\n"):
@@ -154,7 +163,7 @@ async def test_a_server_that_never_ends_its_body_does_not_hold_up_the_answer():
         await server.left.wait()
 
 
-async def fault_of(wire: PooledWire, kind: type[errors.FreddyError], message: str) -> errors.FreddyError:
+async def fault_of(wire: Wire, kind: type[errors.FreddyError], message: str) -> errors.FreddyError:
     with pytest.raises(kind, match=message) as raised:
         await heard(wire)
     assert type(raised.value) is kind
@@ -189,13 +198,13 @@ async def test_a_server_without_tls_is_not_trusted():
 
 
 @pytest.mark.parametrize("given", [limits(first=SHORT), limits(total=SHORT)], ids=["first", "total"])
-async def test_an_answer_that_does_not_begin_takes_too_long(given):
+async def test_an_answer_that_does_not_begin_takes_too_long(given, wire_to):
     async with RawServer(stall) as server, wire_to(server, given) as wire:
         await fault_of(wire, errors.ProviderTimeout, "vendor did not answer in time")
 
 
 @pytest.mark.parametrize("given", [limits(idle=SHORT), limits(total=4 * SHORT)], ids=["idle", "total"])
-async def test_an_answer_that_stops_in_the_middle_takes_too_long(given):
+async def test_an_answer_that_stops_in_the_middle_takes_too_long(given, wire_to):
     async def talk(connection):
         connection.head()
         connection.chunk(EVENT)
@@ -211,7 +220,9 @@ async def test_an_answer_that_stops_in_the_middle_takes_too_long(given):
             await server.left.wait()
 
 
-async def test_a_long_pause_within_the_limit_of_idleness_is_no_fault_even_above_that_of_the_first_byte():
+async def test_a_pause_within_the_limit_of_idleness_is_no_fault_even_above_that_of_the_head(
+    wire_to,
+):
     resume = asyncio.Event()
 
     async def talk(connection):
@@ -231,7 +242,7 @@ async def test_a_long_pause_within_the_limit_of_idleness_is_no_fault_even_above_
 
 
 @pytest.mark.parametrize("when", ["before-the-head", "in-the-body"])
-async def test_a_connection_that_is_reset_is_a_failure_of_the_vendor(when):
+async def test_a_connection_that_is_reset_is_a_failure_of_the_vendor(when, wire_to):
     async def talk(connection):
         if when == "in-the-body":
             connection.head()
@@ -246,7 +257,7 @@ async def test_a_connection_that_is_reset_is_a_failure_of_the_vendor(when):
 @pytest.mark.parametrize(
     "cut", [b"", b"10\r\nhalf", b"zz\r\n"], ids=["between-chunks", "in-a-chunk", "not-a-chunk"]
 )
-async def test_a_body_that_is_cut_is_no_answer(cut, whole):
+async def test_a_body_that_is_cut_is_no_answer(cut, whole, wire_to):
     async def talk(connection):
         connection.head()
         connection.chunk(EVENT)
@@ -260,7 +271,7 @@ async def test_a_body_that_is_cut_is_no_answer(cut, whole):
             await heard(wire, whole=whole)
 
 
-async def test_a_body_shorter_than_it_was_announced_is_no_answer():
+async def test_a_body_shorter_than_it_was_announced_is_no_answer(wire_to):
     async def talk(connection):
         connection.say(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nshort")
         connection.close()
@@ -269,7 +280,7 @@ async def test_a_body_shorter_than_it_was_announced_is_no_answer():
         await fault_of(wire, errors.ProviderFailed, "vendor broke the connection off")
 
 
-async def test_a_server_that_says_goodbye_without_a_word_is_a_failure_of_the_vendor():
+async def test_a_server_that_says_goodbye_without_a_word_is_a_failure_of_the_vendor(wire_to):
     async def talk(connection):
         connection.close()
 
@@ -277,7 +288,7 @@ async def test_a_server_that_says_goodbye_without_a_word_is_a_failure_of_the_ven
         await fault_of(wire, errors.ProviderFailed, "vendor broke the connection off")
 
 
-async def test_what_is_not_http_is_a_failure_of_the_vendor():
+async def test_what_is_not_http_is_a_failure_of_the_vendor(wire_to):
     async def talk(connection):
         connection.say(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
 
@@ -285,7 +296,7 @@ async def test_what_is_not_http_is_a_failure_of_the_vendor():
         await fault_of(wire, errors.ProviderFailed, "vendor did not speak HTTP")
 
 
-async def test_a_redirect_is_not_followed():
+async def test_a_redirect_is_not_followed(wire_to):
     async def talk(connection):
         connection.say(b"HTTP/1.1 302 Found\r\nlocation: http://nobody.invalid/\r\ncontent-length: 0\r\n\r\n")
 
@@ -295,7 +306,7 @@ async def test_a_redirect_is_not_followed():
         assert len(server.connections) == 1
 
 
-async def test_a_body_may_end_with_its_connection():
+async def test_a_body_may_end_with_its_connection(wire_to):
     async def talk(connection):
         connection.say(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + EVENT)
         connection.close()
@@ -304,7 +315,7 @@ async def test_a_body_may_end_with_its_connection():
         assert await heard(wire) == EVENT
 
 
-async def test_a_very_long_event_comes_whole():
+async def test_a_very_long_event_comes_whole(wire_to):
     words = "word " * 400_000
     event = b"data: " + json.dumps({"choices": [{"delta": {"content": words}}]}).encode() + b"\n\n"
     assert len(event) > 2_000_000
@@ -321,7 +332,7 @@ async def test_a_very_long_event_comes_whole():
     assert said == [deltas.Text(words), deltas.Stop("stop")]
 
 
-async def test_a_very_long_question_is_sent_whole():
+async def test_a_very_long_question_is_sent_whole(wire_to):
     async with RawServer(greet) as server, wire_to(server) as wire:
         model = Compatible(wire, Profile(name="m", provider="vendor"))
         question = items.Message("msg_1", "user", (items.Text("word " * 400_000),))
@@ -347,7 +358,7 @@ async def test_a_unix_socket_that_is_not_there_cannot_be_reached(tmp_path):
         await fault_of(wire, errors.ProviderUnavailable, "engine could not be reached")
 
 
-async def test_a_wire_that_was_closed_calls_nobody():
+async def test_a_wire_that_was_closed_calls_nobody(wire_to):
     async with RawServer(greet) as server:
         async with wire_to(server) as wire:
             pass
@@ -357,7 +368,7 @@ async def test_a_wire_that_was_closed_calls_nobody():
 
 
 @pytest.mark.parametrize("size", [10, 3_000_000], ids=["short", "long"])
-async def test_what_was_left_unread_of_one_answer_is_never_part_of_the_next(size):
+async def test_what_was_left_unread_of_one_answer_is_never_part_of_the_next(size, wire_to):
     async def talk(connection):
         asked = len(connection.requests)
         connection.whole(str(asked).encode() * size)
@@ -378,13 +389,13 @@ async def test_a_connection_that_the_server_closed_while_it_was_unused_is_not_us
         connection.whole(b"{}")
         connection.close()
 
-    async with RawServer(talk) as server, wire_to(server) as wire:
+    async with RawServer(talk) as server, PooledWire("vendor", server.url, limits=PATIENT) as wire:
         for _ in range(3):
             assert await heard(wire) == b"{}"
         assert [len(connection.requests) for connection in server.connections] == [1, 1, 1]
 
 
-async def test_a_request_that_kills_its_server_is_sent_again_once_at_most():
+async def test_a_request_that_kills_its_server_is_sent_again_once_at_most(wire_to):
     together = asyncio.Barrier(4)
 
     async def talk(connection):
@@ -404,18 +415,22 @@ async def test_a_request_that_kills_its_server_is_sent_again_once_at_most():
         assert after - before <= 2
 
 
-async def test_a_word_before_the_head_is_not_the_answer():
+async def test_a_word_before_the_head_is_not_the_answer(wire_to):
     async def talk(connection):
         connection.say(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\n")
         connection.whole(b'{"ok":true}')
 
-    async with RawServer(talk) as server, wire_to(server) as wire:
-        async with asyncio.timeout(PATIENCE), wire.post("/chat", b"{}", HEADERS) as answer:
-            assert (answer.status, answer.headers.get("link")) == (200, None)
-            assert await answer.read() == b'{"ok":true}'
+    async with (
+        asyncio.timeout(PATIENCE),
+        RawServer(talk) as server,
+        wire_to(server) as wire,
+        wire.post("/chat", b"{}", HEADERS) as answer,
+    ):
+        assert (answer.status, answer.headers.get("link")) == (200, None)
+        assert await answer.read() == b'{"ok":true}'
 
 
-async def test_an_answer_without_a_body_ends_at_once():
+async def test_an_answer_without_a_body_ends_at_once(wire_to):
     async def talk(connection):
         connection.say(b"HTTP/1.1 204 No Content\r\n\r\n")
 
@@ -424,16 +439,20 @@ async def test_an_answer_without_a_body_ends_at_once():
             assert await heard(wire) == b""
 
 
-async def test_names_of_headers_are_told_in_lower_case():
+async def test_names_of_headers_are_told_in_lower_case(wire_to):
     async def talk(connection):
         connection.say(b"HTTP/1.1 429 Slow Down\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n")
 
-    async with RawServer(talk) as server, wire_to(server) as wire:
-        async with asyncio.timeout(PATIENCE), wire.post("/chat", b"{}", HEADERS) as answer:
-            assert (answer.status, answer.headers["retry-after"]) == (429, "7")
+    async with (
+        asyncio.timeout(PATIENCE),
+        RawServer(talk) as server,
+        wire_to(server) as wire,
+        wire.post("/chat", b"{}", HEADERS) as answer,
+    ):
+        assert (answer.status, answer.headers["retry-after"]) == (429, "7")
 
 
-async def test_a_slow_reader_holds_the_vendor_back_and_gets_everything():
+async def test_a_slow_reader_holds_the_vendor_back_and_gets_everything(wire_to):
     piece = b"x" * 100_000
 
     async def talk(connection):

@@ -25,6 +25,7 @@ PUBLIC = frozenset(("/", "/docs", "/openapi.json", "/health/live", "/health/read
 
 def build(
     *,
+    freddy: Dialect,
     responses: ResponseRoutes,
     threads: ThreadRoutes,
     models: ModelRoutes,
@@ -35,13 +36,13 @@ def build(
     ids: IdSource,
     requests: Requests,
 ) -> ASGIApp:
-    freddy, openai = "/v1/model/response", "/v1/responses"
+    own, openai = "/v1/model/response", "/v1/responses"
     routes = [
-        route("POST", freddy, responses.create, dialect=FREDDY),
-        route("POST", freddy + "/stream", responses.create, dialect=FREDDY, always_stream=True),
-        route("GET", freddy + "/{response_id}", responses.get, dialect=FREDDY),
-        route("DELETE", freddy + "/{response_id}", responses.delete),
-        route("POST", freddy + "/{response_id}/cancel", responses.cancel, dialect=FREDDY),
+        route("POST", own, responses.create, dialect=freddy),
+        route("POST", own + "/stream", responses.create, dialect=freddy, always_stream=True),
+        route("GET", own + "/{response_id}", responses.get, dialect=freddy),
+        route("DELETE", own + "/{response_id}", responses.delete),
+        route("POST", own + "/{response_id}/cancel", responses.cancel, dialect=freddy),
         route("POST", openai, responses.create, dialect=OPENAI),
         route("GET", openai, _no_websocket),
         route("POST", openai + "/input_tokens", responses.count),

@@ -1,10 +1,14 @@
 """Headers to the caller. Every path needs one but those the application lists as public."""
 
+from urllib.parse import urlsplit
+
 from starlette.datastructures import Headers
 
 from freddy.server.accounts.keys import Verifier, refused
 from freddy.server.core import errors
 from freddy.server.core.accounts import Caller
+
+_LOCAL_NAMES = frozenset(("localhost", "127.0.0.1", "::1"))
 
 
 class Auth:
@@ -19,11 +23,25 @@ class Auth:
         secret = credential(headers)
         if secret is not None:
             return await self._verifier.verify(secret)
-        if self._anonymous is not None:
+        if self._anonymous is not None and _from_here(headers):
             return self._anonymous
         raise errors.NotAuthenticated(
             "No API key provided", details="send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`"
         )
+
+
+def _from_here(headers: Headers) -> bool:
+    """Whether a call without a credential comes from this machine, and from no other site's page in its browser.
+
+    A foreign page can send requests to a loopback address, or have its own name lead there.
+    """
+    host = headers.get("host", "")
+    origin = headers.get("origin")
+    if any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip")):
+        return False
+    if (urlsplit(f"//{host}").hostname or "") not in _LOCAL_NAMES:
+        return False
+    return origin is None or urlsplit(origin).netloc == host
 
 
 def credential(headers: Headers) -> str | None:

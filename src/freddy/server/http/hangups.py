@@ -1,7 +1,7 @@
 """Notices clients that leave, and tells whoever works for them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -12,10 +12,11 @@ from freddy.server.http.body import ClientGone
 
 
 class Hangups:
-    """Owns the tasks that listen for clients to leave."""
+    """Owns the tasks that listen for clients to leave; they end with it."""
 
     def __init__(self) -> None:
         self._group = asyncio.TaskGroup()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
@@ -24,6 +25,8 @@ class Hangups:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for task in self._tasks:
+            task.cancel()
         await self._group.__aexit__(None, None, None)
 
     @asynccontextmanager
@@ -40,7 +43,7 @@ class Hangups:
             gone = True
             worker.cancel()
 
-        listener = self._group.create_task(listen())
+        listener = self._start(listen())
         try:
             yield
         except asyncio.CancelledError:
@@ -60,8 +63,14 @@ class Hangups:
                 await asyncio.sleep(seconds)
                 await send({"type": "http.response.body", "body": ping, "more_body": True})
 
-        heart = self._group.create_task(beat())
+        heart = self._start(beat())
         try:
             yield
         finally:
             heart.cancel()
+
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

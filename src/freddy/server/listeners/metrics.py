@@ -40,7 +40,6 @@ class Metrics:
         self._models: dict[tuple[str, str], _Model] = {}
         self._model_names: set[str] = set()
         self._upstream_errors: dict[tuple[str, str], int] = {}
-        self._events = 0
         self._running = 0
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -63,17 +62,14 @@ class Metrics:
         found.seconds.observe(seconds)
         if first_delta_seconds is not None:
             found.first_token.observe(first_delta_seconds)
+        if response.failure is not None:
+            self._failed(response.provider, response.failure.code)
         if usage := response.usage:
             found.input_tokens += usage.input_tokens
             found.cached_tokens += usage.cached_tokens
             found.output_tokens += usage.output_tokens
 
-    def events_streamed(self, count: int) -> None:
-        """Events sent to callers."""
-        self._events += count
-
-    def upstream_failed(self, provider: str, code: str) -> None:
-        """A call of a provider failed, also where another try succeeded. `code` is the error's."""
+    def _failed(self, provider: str, code: str) -> None:
         key = (provider, code)
         if key not in self._upstream_errors and len(self._upstream_errors) >= MOST_CODES:
             key = (OTHER, OTHER)
@@ -101,9 +97,6 @@ class Metrics:
         yield requests
         yield request_seconds
         yield from self._collect_models()
-        events = CounterMetricFamily("freddy_events_streamed", "Events sent to callers.")
-        events.add_metric([], self._events)
-        yield events
         running = GaugeMetricFamily("freddy_runs_in_progress", "Runs being performed.")
         running.add_metric([], self._running)
         yield running

@@ -52,7 +52,12 @@ class ProxiedWire:
         try:
             async with asyncio.timeout(self._limits.first):
                 response = await self._session.post(
-                    self._base_url + path, data=data, headers=headers, timeout=timeout, allow_redirects=False
+                    self._base_url + path,
+                    data=data,
+                    headers=headers,
+                    timeout=timeout,
+                    allow_redirects=False,
+                    proxy=self._proxy,
                 )
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise self._fault(error) from error

@@ -1,6 +1,7 @@
 """Owns the runs being performed: starts them, stops them, and sees them to their end."""
 
 import asyncio
+import contextlib
 import functools
 import logging
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ _NO_WORD = (events.Created, events.Failed, events.Cancelled)
 
 
 class Host:
-    """Leaving the context waits `grace_seconds` for the runs, then cancels them."""
+    """Leaving the context drains it: the runs under way get `grace_seconds`."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Host:
         self._grace = grace_seconds
         self._group = asyncio.TaskGroup()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._hurry = asyncio.Event()
         self._open = False
 
     async def __aenter__(self) -> Self:
@@ -54,12 +56,30 @@ class Host:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.drain()
+        await self._group.__aexit__(None, None, None)
+
+    async def drain(self) -> None:
+        """No run begins any more. Returns when all have ended; what outlasts the grace ends as failed."""
         self._open = False
-        if self._tasks:
-            await asyncio.wait(list(self._tasks.values()), timeout=self._grace)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._grace), asyncio.TaskGroup() as waiting:
+                hurried = waiting.create_task(self._hurry.wait())
+                ended = waiting.create_task(self._wait_ended())
+                await asyncio.wait((hurried, ended), return_when=asyncio.FIRST_COMPLETED)
+                hurried.cancel()
+                ended.cancel()
         for task in list(self._tasks.values()):
             task.cancel(runner.SHUTDOWN)
-        await self._group.__aexit__(None, None, None)
+        await self._wait_ended()
+
+    def hurry(self) -> None:
+        """Ends the grace of `drain`."""
+        self._hurry.set()
+
+    async def _wait_ended(self) -> None:
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
 
     async def start(self, run: Run, model: Model) -> None:
         """Returns when the run is kept and under way. Raises `errors.ShuttingDown`, `StorageUnavailable`."""

@@ -1,6 +1,7 @@
 """The use-cases of responses: start, get, follow, cancel, delete, and their items. The face of this room."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
@@ -13,6 +14,7 @@ from freddy.server.ports.stores import Page, ResponseStore
 from freddy.server.runtime import estimate, replay
 from freddy.server.runtime.host import Host
 from freddy.server.runtime.prepare import Preparation
+from freddy.server.runtime.repeats import Repeats
 
 _FIRST_WORD = 2
 """The number of the event after `Created` and `InProgress`."""
@@ -20,12 +22,21 @@ _FIRST_WORD = 2
 
 class Responses:
     def __init__(
-        self, *, preparation: Preparation, host: Host, store: ResponseStore, channel: Channel
+        self, *, preparation: Preparation, host: Host, store: ResponseStore, channel: Channel, repeats: Repeats
     ) -> None:
         self._preparation = preparation
         self._host = host
         self._store = store
         self._channel = channel
+        self._repeats = repeats
+
+    async def start_once(self, request: Request, caller: Caller, *, key: str, body: bytes) -> Response:
+        """Like `start`, but the same key with the same body leads to the response it began before."""
+        fingerprint = hashlib.sha256(body).digest()
+        async with self._repeats.once(caller.organization_id, key, fingerprint) as repeat:
+            if repeat.response is None:
+                repeat.response = await self.start(request, caller)
+            return repeat.response
 
     async def start(self, request: Request, caller: Caller) -> Response:
         """The response as it begins. Raises what keeps it from beginning; what happens later is told by `follow`."""

@@ -15,17 +15,21 @@ class Freddy:
     end_of_stream: bytes = b""
     """Nothing: clients parse every data line as JSON, and the terminal event says that it is over."""
 
+    def __init__(self, units: response.Units = response.ONE_TO_ONE) -> None:
+        self._units = units
+
     def decode_request(self, body: bytes, new_id: NewId) -> Request:
         return request.decode_request(body, new_id)
 
     def encode_response(self, response_: Response) -> bytes:
-        return response.encode_response(response_)
+        return response.encode_response(response_, units=self._units)
 
     def event_encoder(self, response_: Response) -> EncodeEvent:
-        return events.Teller(response_)
+        return events.Teller(response_, self._units)
 
     def encode_error(self, failure: Failure) -> tuple[int, bytes]:
         return errors.encode_error(failure)
 
 
 FREDDY: Final = Freddy()
+"""With one token to a neuron and to a synapse."""

@@ -7,7 +7,7 @@ import msgspec
 from freddy.server.core import events, items
 from freddy.server.core.response import Response, Status
 from freddy.server.dialects.freddy import errors
-from freddy.server.dialects.freddy.response import encode_response, usage_view
+from freddy.server.dialects.freddy.response import Units, encode_response, usage_view
 from freddy.server.dialects.freddy.views import Writer, write_logprobs
 
 FRAME: Final = 16 * 1024
@@ -29,7 +29,8 @@ class Teller:
     items are numbered as clients see them, without reasoning.
     """
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: Response, units: Units) -> None:
+        self._units = units
         self._writer = Writer(response.request)
         self._provider = response.provider
         self._hidden = {
@@ -93,7 +94,7 @@ class Teller:
                 error = errors.view(failure)
                 return _frame("error", number, error=error, message=error.message, code=error.code)
             case events.Finished(response):
-                return _finished(number, response)
+                return _finished(number, response, self._units)
             case (
                 events.InProgress()
                 | events.PartAdded()
@@ -199,13 +200,14 @@ def _summary(response: Response) -> dict[str, object]:
     }
 
 
-def _finished(number: int, response: Response) -> bytes:
+def _finished(number: int, response: Response, units: Units) -> bytes:
     """The whole response goes with its end; without its mirrors where the frame would be too long."""
     name = _TERMINAL.get(response.status, "response.completed")
-    fields = {**_summary(response), "usage": usage_view(response)}
+    fields = {**_summary(response), "usage": usage_view(response, units)}
     if response.failure is not None:
         fields["error"] = errors.view(response.failure)
-    frame = _frame(name, number, **fields, response=msgspec.Raw(encode_response(response)))
+    frame = _frame(name, number, **fields, response=msgspec.Raw(encode_response(response, units=units)))
     if len(frame) < FRAME:
         return frame
-    return _frame(name, number, **fields, response=msgspec.Raw(encode_response(response, mirrors=False)))
+    short = encode_response(response, units=units, mirrors=False)
+    return _frame(name, number, **fields, response=msgspec.Raw(short))

@@ -101,11 +101,17 @@ class ResponseView(Struct, kw_only=True):
     background: bool
 
 
-TOKENS_PER_NEURON: Final = 1
-TOKENS_PER_SYNAPSE: Final = 1
+class Units(Struct, frozen=True):
+    """How many tokens are accounted as one neuron of input, and as one synapse of output."""
+
+    tokens_per_neuron: float = 1.0
+    tokens_per_synapse: float = 1.0
 
 
-def encode_response(response: Response, *, mirrors: bool = True) -> bytes:
+ONE_TO_ONE: Final = Units()
+
+
+def encode_response(response: Response, *, units: Units = ONE_TO_ONE, mirrors: bool = True) -> bytes:
     """`mirrors` off leaves out `outputs` and `response`, which say again what `output` says."""
     writer = views.Writer(response.request)
     wire = tuple(item for each in response.output if (item := writer.item(each)) is not None)
@@ -125,7 +131,7 @@ def encode_response(response: Response, *, mirrors: bool = True) -> bytes:
         previous_response_id=request.previous_response_id,
         organization_id=response.organization_id,
         assistant_id=request.assistant_id,
-        usage=usage_view(response),
+        usage=usage_view(response, units),
         reasoning=_reasoning(response),
         metadata=request.metadata,
         incomplete_details=IncompleteDetails(response.incomplete_reason)
@@ -150,12 +156,7 @@ def encode_response(response: Response, *, mirrors: bool = True) -> bytes:
     return body[:-1] + b"," + _encode(echo)[1:] if echo else body
 
 
-def usage_view(
-    response: Response,
-    *,
-    tokens_per_neuron: float = TOKENS_PER_NEURON,
-    tokens_per_synapse: float = TOKENS_PER_SYNAPSE,
-) -> UsageView | None:
+def usage_view(response: Response, units: Units) -> UsageView | None:
     usage = response.usage
     if usage is None:
         return None
@@ -163,7 +164,9 @@ def usage_view(
     if not views.asks(response.request, "usage.detailed"):
         return view
     return replace(
-        view, neurons=_neurons(usage, tokens_per_neuron), synapses=_synapses(usage, tokens_per_synapse)
+        view,
+        neurons=_neurons(usage, units.tokens_per_neuron),
+        synapses=_synapses(usage, units.tokens_per_synapse),
     )
 
 

@@ -358,7 +358,7 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "incomplete_details": {"description": "Why an `incomplete` response ends early."},
         "error": {"description": "Why a `failed` response failed."},
         "warnings": {"description": "What was not done as asked."},
-        "tool_choice": either("As asked.", _STRINGS, {"type": "object"}),
+        "tool_choice": {"description": "As asked."},
         "max_output_synapses": {"description": "As asked. So are the members below."},
     },
     "FreddyUsage": {

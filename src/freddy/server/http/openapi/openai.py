@@ -111,8 +111,7 @@ _WORDS: dict[str, dict[str, Schema]] = {
             "description": "The response to go on from. Not together with `conversation`."
         },
         "conversation": {
-            "description": "The thread to go on with, made when it does not exist. The threads of "
-            "/v1/threads."
+            "description": "The thread to go on with: one of /v1/threads, there already. Another is 404."
         },
         "prompt": {"type": "object", "description": "A prompt template. " + _NONE_YET},
         "stream_options": {"description": "`include_obfuscation: false` leaves out the padding of deltas."},
@@ -158,8 +157,8 @@ _WORDS: dict[str, dict[str, Schema]] = {
         **{name: {"type": "string"} for name in ("user", "prompt_cache_retention")},
         "prompt": _OBJECT,
         "access_programs": _OBJECT,
-        "tool_choice": either("As asked.", _TEXT, _OBJECT),
-        "tools": many("As asked, without what was told in confidence.", _OBJECT),
+        "tool_choice": {"description": "As asked."},
+        "tools": {"description": "As asked, without what was told in confidence."},
     },
     "OpenAIItemList": {
         "object": {"const": "list"},

@@ -3,6 +3,7 @@
 from contextlib import aclosing
 
 from msgspec.structs import replace
+from starlette.datastructures import Headers as HttpHeaders
 from starlette.requests import Request as HttpRequest
 from starlette.types import Receive, Scope, Send
 
@@ -48,7 +49,11 @@ class ResponseRoutes:
         if always_stream and not request.stream:
             request = replace(request, stream=True)
         caller = require(scope["caller"], "responses:write", request.organization_id)
-        response = await self._responses.start(request, caller)
+        key = HttpHeaders(scope=scope).get("idempotency-key")
+        if key is None:
+            response = await self._responses.start(request, caller)
+        else:
+            response = await self._responses.start_once(request, caller, key=key, body=sent)
         if request.background and not request.stream:
             await send_json(send, dialect.encode_response(response))
         elif request.stream:

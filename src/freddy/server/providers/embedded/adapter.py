@@ -147,7 +147,11 @@ def _bound(turn: Turn) -> int:
 
 async def _answer(model: Model, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
     offered = tool_prompt.offered(turn)
-    reader = tool_calls.Reader((tool.name for tool in offered), parallel=turn.parallel_tool_calls)
+    reader = tool_calls.Reader(
+        (tool.name for tool in offered),
+        parallel=turn.parallel_tool_calls,
+        answered=() if tool_prompt.must_call(turn) else tool_prompt.answered(turn),
+    )
     async with contextlib.aclosing(model.stream(tool_prompt.plain(turn))) as asked:
         async for batch in asked:
             if not offered:
@@ -157,8 +161,16 @@ async def _answer(model: Model, turn: Turn) -> AsyncGenerator[Sequence[deltas.De
             told = reader.feed(batch[:-1] if stop else batch)
             if stop is None and reader.spent:
                 stop = deltas.Stop("tool_calls")
-            if stop:
-                yield [*told, *reader.close(stop)]
+            ended = reader.close(stop) if stop else []
+            if reader.repeats:
+                break
+            if told or ended:
+                yield [*told, *ended]
+            if ended:
                 return
-            if told:
-                yield told
+    if reader.repeats:
+        # Small models call again what they have the output of; without tools they answer with it.
+        silent = msgspec.structs.replace(turn, tool_choice="none")
+        async with contextlib.aclosing(model.stream(tool_prompt.plain(silent))) as asked:
+            async for batch in asked:
+                yield batch

@@ -6,12 +6,12 @@ can still become a call is held back; what cannot is passed on at once.
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from freddy.server.core import deltas, items
-from freddy.server.providers.embedded.tool_prompt import CALL, CALL_END
+from freddy.server.providers.embedded.tool_prompt import CALL, CALL_END, canonical
 
 _OPENING = re.compile(r"<tool_call>|^[ \t]*(?:```|[{\[])", re.MULTILINE)
 _HALF_OPEN = re.compile(
@@ -41,9 +41,15 @@ class _Found:
 class Reader:
     """One answer. Feed it every delta but keep the last, `Stop`, for `close`."""
 
-    def __init__(self, names: Iterable[str], *, parallel: bool) -> None:
+    def __init__(
+        self, names: Iterable[str], *, parallel: bool, answered: Collection[tuple[str, str]] = ()
+    ) -> None:
+        """`answered`: calls, by name and canonical arguments, that are not made again."""
+        self.repeats = False
+        """The model makes only calls whose outputs it has: it will not get on by itself."""
         self._names = frozenset(names)
         self._parallel = parallel
+        self._answered = answered
         self._held = ""
         self._logprobs: tuple[items.Logprob, ...] = ()
         self._fresh = True
@@ -65,7 +71,7 @@ class Reader:
             if not isinstance(delta, deltas.Text):
                 told.append(delta)
                 continue
-            if self._calls and not self._parallel:
+            if self.repeats or (self._calls and not self._parallel):
                 self._after += 1
                 continue
             self._held += delta.text
@@ -96,9 +102,11 @@ class Reader:
             elif found == "text":
                 told += self._pass(self._opening_length())
             else:
-                told += [self._call(name, arguments) for name, arguments in found.calls]
+                fresh = [call for call in found.calls if (call[0], canonical(call[1])) not in self._answered]
+                told += [self._call(name, arguments) for name, arguments in fresh]
                 self._held, self._logprobs = self._held[found.end :], ()
-                if not self._parallel:
+                self.repeats = not self._calls
+                if not self._parallel or self.repeats:
                     self._held = ""
         return told
 

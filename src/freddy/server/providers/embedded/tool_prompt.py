@@ -17,6 +17,8 @@ Json: TypeAlias = dict[str, object]
 
 CALL, CALL_END = "<tool_call>", "</tool_call>"
 OUTPUT, OUTPUT_END = "<tool_response>", "</tool_response>"
+NOW_ANSWER = "Now answer my question in words, using the result above. Do not repeat a function call."
+"""Without it models of this size call the same function again and again."""
 CUSTOM_PARAMETERS: Json = {
     "type": "object",
     "properties": {"input": {"type": "string"}},
@@ -43,12 +45,12 @@ def plain(turn: Turn) -> Turn:
     """The same turn for a model that only reads and writes text; unchanged when no tool is in it."""
     tools = offered(turn)
     past = any(isinstance(item, items.FunctionCall | items.FunctionOutput) for item in turn.items)
+    told = tuple(_told(turn.items, may_answer=not must_call(turn))) if past else turn.items
     if not tools:
-        told = tuple(_told(turn.items)) if past else turn.items
         return msgspec.structs.replace(turn, items=told, tools=(), tool_choice="auto")
     return msgspec.structs.replace(
         turn,
-        items=tuple(_told(turn.items)) if past else turn.items,
+        items=told,
         instructions=_instructions(turn, tools),
         sampling=_sampling(turn),
         output=_output(turn, tools),
@@ -56,6 +58,28 @@ def plain(turn: Turn) -> Turn:
         tool_choice="auto",
         live=True,
     )
+
+
+def answered(turn: Turn) -> frozenset[tuple[str, str]]:
+    """The calls, by name and arguments, that were made since the user last spoke."""
+    calls: set[tuple[str, str]] = set()
+    for item in reversed(turn.items):
+        match item:
+            case items.FunctionCall(name=name, arguments=arguments, form="function"):
+                calls.add((name, canonical(arguments)))
+            case items.Message(role="user"):
+                break
+            case _:
+                continue
+    return frozenset(calls)
+
+
+def canonical(arguments: str) -> str:
+    """The same text for arguments that mean the same."""
+    try:
+        return json.dumps(json.loads(arguments), sort_keys=True)
+    except ValueError:
+        return arguments
 
 
 def must_call(turn: Turn) -> bool:
@@ -175,7 +199,7 @@ def _moved(schema: object, place: str) -> object:
             return schema
 
 
-def _told(history: Iterable[items.Item]) -> list[items.Item]:
+def _told(history: Iterable[items.Item], *, may_answer: bool) -> list[items.Item]:
     """Calls and outputs as messages; neighbours that belong to one message are one."""
     told: list[items.Item] = []
     last: type[items.Item] | None = None
@@ -202,6 +226,10 @@ def _told(history: Iterable[items.Item]) -> list[items.Item]:
             message = _message(before.id, message.role, (*before.parts, *message.parts))
         told.append(message)
         last = type(item)
+    if last is items.FunctionOutput and may_answer:
+        before = told.pop()
+        assert isinstance(before, items.Message)
+        told.append(_message(before.id, "user", (*before.parts, items.Text(NOW_ANSWER))))
     return told
 
 
