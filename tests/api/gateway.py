@@ -230,10 +230,11 @@ async def serving(settings: Settings, upstream: Upstream) -> AsyncIterator[Gatew
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=1,
         )
         config.load()
-        server = _Server(config)
+        server = _Server(config, house.host)
         server.lifespan = config.lifespan_class(config)
         await server.startup(sockets=[listener])
         try:

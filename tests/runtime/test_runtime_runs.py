@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 from runtime_stage import CALLER, STRANGER, check_run
 
-from freddy.server.core import deltas, errors, events, items, toolspec
+from freddy.server.core import deltas, errors, events, items, request, toolspec
 from freddy.server.core.usage import Usage
 from freddy.server.runtime import estimate
 from freddy_fakes import PATIENCE, ScriptedModel
@@ -416,6 +416,16 @@ async def test_a_server_that_waited_long_enough_fails_the_runs_that_are_left(sta
     assert played.model.closed == 1
 
 
+async def test_a_server_in_a_hurry_does_not_wait_for_its_runs(stage, stores):
+    played = await stage(deltas.Text("Hel"), asyncio.Event())
+    response = await played.start()
+    await played.until(played.model.waits)
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        group.create_task(played.host.drain())
+        played.host.hurry()
+    assert stores.kept[response.id].failure.code == "shutting_down"
+
+
 async def test_a_run_that_is_being_opened_when_the_server_stops_is_refused_and_ended(stage, stores):
     gate = stores.gates["open"] = asyncio.Event()
     played = await stage(deltas.Text("Hello"), STOP)
@@ -508,3 +518,52 @@ async def test_two_followers_hear_the_same(stage):
         go_on.set()
     assert early.result() == late.result()
     assert check_run(early.result()).text == "Hello"
+
+
+# Asking again with the same key
+
+
+def asked(played, text: str = "Hi") -> request.Request:
+    return request.Request("scripted", (items.Message(played.ids.new("msg"), "user", (items.Text(text),)),))
+
+
+async def once(played, *, caller=CALLER, key: str = "key", body: bytes = b"body"):
+    async with asyncio.timeout(PATIENCE):
+        return await played.responses.start_once(asked(played), caller, key=key, body=body)
+
+
+async def test_the_same_request_sent_twice_begins_one_response(stage, stores):
+    gate = stores.gates["open"] = asyncio.Event()
+    played = await stage(deltas.Text("Hello"), STOP)
+    async with asyncio.TaskGroup() as group, asyncio.timeout(PATIENCE):
+        both = [group.create_task(once(played)) for _ in range(2)]
+        await stores.asked.wait()
+        gate.set()
+    first, second = (one.result() for one in both)
+    assert first == second == await once(played)
+    assert await played.hear(first) == await played.hear(second)
+    assert len(stores.kept) == len(played.model.turns) == 1
+
+
+async def test_a_key_does_not_fit_another_body(stage):
+    played = await stage(deltas.Text("Hello"), STOP)
+    await once(played)
+    with pytest.raises(errors.Conflict):
+        await once(played, body=b"other")
+
+
+async def test_keys_are_an_organizations_own_and_expire(stage):
+    played = await stage(deltas.Text("Hello"), STOP)
+    first = await once(played)
+    assert (await once(played, caller=STRANGER)).id != first.id
+    played.clock.advance(601)
+    assert (await once(played)).id != first.id
+
+
+async def test_a_request_that_never_began_may_be_sent_again(stage, stores):
+    stores.faults["open"] = errors.StorageUnavailable("The disk is full")
+    played = await stage(deltas.Text("Hello"), STOP)
+    with pytest.raises(errors.StorageUnavailable):
+        await once(played)
+    del stores.faults["open"]
+    assert check_run(await played.hear(await once(played))).status == "completed"

@@ -52,6 +52,10 @@ def decide(run: Run) -> Step:
     return CallModel(_turn(run))
 
 
+CHANGING = frozenset((events.ItemDone, events.TurnDone, events.Failed, events.Cancelled))
+"""The events that change a run; all others only tell how it goes."""
+
+
 def apply(run: Run, event: events.Event) -> Run:
     """The run after the event. Only recorded events change it."""
     match event:

@@ -37,13 +37,14 @@ def build(
     requests: Requests,
 ) -> ASGIApp:
     own, openai = "/v1/model/response", "/v1/responses"
+    # The busiest come first: the router tries one after the other.
     routes = [
         route("POST", own, responses.create, dialect=freddy),
+        route("POST", openai, responses.create, dialect=OPENAI),
         route("POST", own + "/stream", responses.create, dialect=freddy, always_stream=True),
         route("GET", own + "/{response_id}", responses.get, dialect=freddy),
         route("DELETE", own + "/{response_id}", responses.delete),
         route("POST", own + "/{response_id}/cancel", responses.cancel, dialect=freddy),
-        route("POST", openai, responses.create, dialect=OPENAI),
         route("GET", openai, _no_websocket),
         route("POST", openai + "/input_tokens", responses.count),
         route("GET", openai + "/{response_id}", responses.get, dialect=OPENAI),

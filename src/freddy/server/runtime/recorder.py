@@ -25,14 +25,15 @@ class Recorder:
         if run.response.request.store:
             if isinstance(last, events.Finished):
                 await self._responses.finish(last.response)
-            elif done := [event for event in batch if isinstance(event, events.ItemDone)]:
+            elif done := [event for event in batch if type(event) is events.ItemDone]:
                 await self._responses.add_items(run.response.id, done[0].index, _items(done))
         self.tell_only(run, batch)
 
     def tell_only(self, run: Run, batch: Sequence[events.Event]) -> None:
-        self._channel.append(
-            run.response.id, [event for event in batch if not isinstance(event, events.UNTOLD)]
-        )
+        if isinstance(batch[-1], events.Finished):
+            # Only the last batch holds what is not told.
+            batch = [event for event in batch if not isinstance(event, events.UNTOLD)]
+        self._channel.append(run.response.id, batch)
 
 
 def _items(done: Sequence[events.ItemDone]) -> list[items.Item]:

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from msgspec.structs import replace
 
-from freddy.server.core import errors, events, items
-from freddy.server.core.run import CallModel, Finish, Run, apply, decide
+from freddy.server.core import errors, events
+from freddy.server.core.run import CHANGING, CallModel, Finish, Run, apply, decide
 from freddy.server.core.transcript import Transcript
 from freddy.server.core.turn import Turn
 from freddy.server.ports.model import Model
@@ -46,25 +46,23 @@ class Runner:
             told = []
             async with aclosing(happening):
                 async for batch in happening:
-                    for event in batch:
-                        run = apply(run, event)
-                    if isinstance(batch[-1], _ENDS_A_TURN):
-                        # Told together with what `decide` makes of it: one write, one wake-up.
-                        told += batch
-                    else:
+                    if not isinstance(batch[-1], _ENDS_A_TURN):
+                        run = _folded(run, batch)
                         yield batch
+                        continue
+                    # Told together with what `decide` makes of it: one write, one wake-up.
+                    told = _counted(batch, turn, run)
+                    run = _folded(run, told)
 
     async def _speak(self, run: Run, turn: Turn, model: Model) -> AsyncGenerator[list[events.Event], None]:
         """One turn of the model. Its last batch ends with `TurnDone`, `Failed` or `Cancelled`."""
         transcript = Transcript(index=len(run.output), new_id=self._ids.new, tools=turn.tools)
-        said: list[items.Item] = []
         try:
             async with aclosing(model.stream(turn)) as saying:
                 async for deltas in saying:
                     batch = transcript.feed(deltas)
-                    said += [event.item for event in batch if isinstance(event, events.ItemDone)]
                     if transcript.done:
-                        yield _counted(batch, turn, said)
+                        yield batch
                         return
                     if batch:
                         yield batch
@@ -92,9 +90,18 @@ def _stop(stopped: asyncio.CancelledError) -> events.Event:
     return events.Cancelled()
 
 
-def _counted(batch: list[events.Event], turn: Turn, said: list[items.Item]) -> list[events.Event]:
-    """The batch, with an estimate where the vendor did not count."""
+def _folded(run: Run, batch: Sequence[events.Event]) -> Run:
+    for event in batch:
+        if type(event) in CHANGING:
+            run = apply(run, event)
+    return run
+
+
+def _counted(batch: list[events.Event], turn: Turn, run: Run) -> list[events.Event]:
+    """The batch, with an estimate where the vendor did not count. `run` is as it was before the batch."""
     last = batch[-1]
-    if isinstance(last, events.TurnDone) and last.usage is None:
-        return [*batch[:-1], replace(last, usage=estimate.usage(turn, said))]
-    return batch
+    if not isinstance(last, events.TurnDone) or last.usage is not None:
+        return batch
+    before = len(turn.items) - len(run.context)
+    said = [*run.output[before:], *(event.item for event in batch if isinstance(event, events.ItemDone))]
+    return [*batch[:-1], replace(last, usage=estimate.usage(turn, said))]
