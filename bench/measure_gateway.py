@@ -27,16 +27,12 @@ TARGETS = (
     Target("responses, not kept", "/v1/responses", {"input": QUESTION, "store": False}),
     Target("freddy", "/v1/model/response", {"inputs": [{"role": "user", "texts": [{"text": QUESTION}]}]}),
 )
-DIRECT = Target(
-    "upstream alone", "/v1/chat/completions", {"messages": [{"role": "user", "content": QUESTION}]}
-)
+DIRECT = Target("upstream alone", "/v1/chat/completions", {"messages": [{"role": "user", "content": QUESTION}]})
 
 
 def run(tools: Path, folder: Path, *, seconds: float) -> None:
     print("\ngateway: one process, key checked, upstream on this machine")
-    print(
-        f"{'':22}{'':8}{'at once':>8}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'CPU ms':>8}{'of direct':>11}{'others':>8}"
-    )
+    print(f"{'':30}{'at once':>8}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'CPU ms':>8}{'of direct':>11}{'others':>8}")
     home = folder / "gateway"
     home.mkdir()
     with upstream(tools) as address:
@@ -58,9 +54,7 @@ def run(tools: Path, folder: Path, *, seconds: float) -> None:
                 for stream in (False, True):
                     for connections in CONNECTIONS:
                         load(tools, freddy.address, target, stream, connections, 1, key, None)
-                        row = load(
-                            tools, freddy.address, target, stream, connections, seconds, key, freddy.pid
-                        )
+                        row = load(tools, freddy.address, target, stream, connections, seconds, key, freddy.pid)
                         show(target, stream, row, direct[stream, connections])
 
 
@@ -93,9 +87,7 @@ def load(
         command += ["-H", f"Authorization: Bearer {key}"]
     used = server.cpu_seconds(pid) if pid else 0.0
     busy, own, began = server.busy_seconds(), os.times(), time.monotonic()
-    row: dict[str, float] = json.loads(
-        subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    )
+    row: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     spent = (server.cpu_seconds(pid) if pid else 0.0) - used
     children = os.times().children_user + os.times().children_system - own.children_user - own.children_system
     row["others"] = (server.busy_seconds() - busy - spent - children) / (time.monotonic() - began)

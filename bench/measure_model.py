@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 import aiohttp
-import server
 
+import server
 from freddy.server.providers.embedded import weights
 from freddy.server.providers.embedded.engine import Engine
 from freddy.server.providers.embedded.keeper import Choice
@@ -64,7 +64,7 @@ async def compare(ways: dict[str, Ask]) -> None:
     for name in ways:
         print(f"  {name:16} {rate[name]:6.1f} tokens a second, first after {first[name]:6.0f} ms")
     print(
-        f"  ratio {rate[through] / rate[alone]:.3f} of the tokens, {first[alone] / first[through]:.3f} of the first-token speed"
+        f"  ratio: {rate[through] / rate[alone]:.3f} of the rate, {first[alone] / first[through]:.3f} of the first one's speed"
     )
 
 
@@ -86,7 +86,7 @@ async def turns(session: aiohttp.ClientSession, url: str) -> None:
         _, first, _, previous = await heard(session, url, body)
         seconds.append(first)
     print(
-        f"  a thread of about 1,000 tokens: first token after {seconds[0]:.2f} s, in its second turn after {seconds[1]:.2f} s"
+        f"  a thread of 1,000 tokens: first token after {seconds[0]:.2f} s, in its second turn after {seconds[1]:.2f} s"
     )
 
 
@@ -116,9 +116,7 @@ async def ask_freddy(session: aiohttp.ClientSession, url: str, prompt: str) -> t
     return tokens, first, seconds
 
 
-async def heard(
-    session: aiohttp.ClientSession, url: str, body: dict[str, object]
-) -> tuple[int, float, float, str]:
+async def heard(session: aiohttp.ClientSession, url: str, body: dict[str, object]) -> tuple[int, float, float, str]:
     began, first, tokens, response_id = time.monotonic(), 0.0, 0, ""
     async with session.post(url, json=body) as answer:
         async for line in answer.content:

@@ -16,7 +16,7 @@ def run(folder: Path) -> None:
         with server.serving(alone, FREDDY_MODEL="none", FREDDY_LOG_LEVEL="warning") as freddy:
             time.sleep(2)
             print(
-                f"  without a model, {again} start: ready in {freddy.ready_seconds:.2f} s, {server.memory_mb(freddy.pid):.0f} MB"
+                f"  no model, {again} start: ready {freddy.ready_seconds:.2f} s, {server.memory_mb(freddy.pid):.0f} MB"
             )
     model = folder / "model"
     for again in ("first", "second"):
@@ -24,9 +24,7 @@ def run(folder: Path) -> None:
             began = time.monotonic()
             wait_model(freddy.url)
             seconds = freddy.ready_seconds + time.monotonic() - began
-            print(
-                f"  with smollm2-135m, {again} start: model ready in {seconds:.2f} s, {server.memory_mb(freddy.pid):.0f} MB"
-            )
+            print(f"  smollm2-135m, {again} start: ready {seconds:.2f} s, {server.memory_mb(freddy.pid):.0f} MB")
     print(f"  import freddy: {imported():.0f} ms")
 
 

@@ -91,10 +91,7 @@ def cpu_seconds(pid: int) -> float:
     used = 0
     for one in tree(pid):
         with contextlib.suppress(OSError):
-            used += sum(
-                int(ticks)
-                for ticks in Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()[11:13]
-            )
+            used += sum(int(ticks) for ticks in Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()[11:13])
     return used / TICKS
 
 

@@ -62,7 +62,7 @@ class Stream:
                 assert name == f"event: {event['type']}"
                 assert not self.done, "nothing comes after [DONE]"
                 self.events.append(event)
-        assert raw.endswith(b"\n\n")
+        assert raw.endswith(b"\n\n") or not raw
 
     @property
     def types(self) -> list[str]:

@@ -1,6 +1,7 @@
 """Upstreams that fail: before the first word, in the middle, and without a word."""
 
 import asyncio
+import sqlite3
 
 import pytest
 from gateway import Stream, spelled
@@ -169,10 +170,6 @@ async def test_a_failed_stream_can_be_told_again(gateway, upstream):
 @promise(262)
 async def test_a_fault_of_the_server_itself_is_told_without_its_inside(gateway, upstream):
     path = gateway.settings.store.database
-    async with gateway.accounts():
-        pass
-    import sqlite3
-
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE items")
     connection.close()

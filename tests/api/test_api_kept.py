@@ -1,9 +1,11 @@
 """Responses after they were asked for: found, followed, cancelled, deleted, and their input listed."""
 
 import pytest
-from gateway import Stream, spelled
+from gateway import Stream, serving, settings, spelled
 from promises import promise
 from upstream import Answer, Break, Gate, text
+
+from freddy.server.config import settings as parts
 
 DIALECTS = {"freddy": "/v1/model/response", "openai": "/v1/responses"}
 
@@ -159,14 +161,12 @@ async def test_a_response_that_is_over_is_told_again_as_it_was(gateway, dialect)
     assert again.events == told.events
     assert again.done == told.done
     for after in (0, 4, told.last["sequence_number"]):
-        rest = Stream((await gateway.get(f"{path}&starting_after={after}")).content + b"\n\n")
+        rest = Stream((await gateway.get(f"{path}&starting_after={after}")).content)
         assert rest.events == [event for event in told.events if event["sequence_number"] > after]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_a_response_of_long_ago_is_told_again_from_what_was_kept(opened, dialect):
-    from freddy.server.config import settings as parts
-
     gateway = await opened(channel=parts.Channel(retention_seconds=0, retention_events=0))
     made = await gateway.ask(dialect)
     again = Stream((await gateway.get(f"{DIALECTS[dialect]}/{made['id']}?stream=true")).content)
@@ -222,8 +222,6 @@ async def test_input_tokens_are_counted_without_asking_the_model(gateway, upstre
 
 
 async def test_a_response_lives_on_when_the_server_starts_again(upstream, tmp_path):
-    from gateway import serving, settings
-
     async with serving(settings(tmp_path, upstream), upstream) as gateway:
         made = await gateway.ask("freddy", thread="t")
     async with serving(settings(tmp_path, upstream), upstream) as gateway:

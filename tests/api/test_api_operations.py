@@ -7,7 +7,7 @@ import re
 
 import openai
 import pytest
-from gateway import DEV_KEY, MODELS, UPSTREAM_KEY, spelled
+from gateway import DEV_KEY, MODELS, UPSTREAM_KEY, serving, settings, spelled
 from prometheus_client.parser import text_string_to_metric_families
 from promises import promise
 from upstream import MODEL, Answer, Break, Fault, Gate, text
@@ -209,8 +209,6 @@ async def test_every_request_is_logged_once_with_its_id(gateway, written):
 
 
 async def test_a_server_that_stops_lets_responses_end(upstream, tmp_path):
-    from gateway import serving, settings
-
     gate = Gate()
     upstream.says(Answer(text("One"), gate, text(" two")))
     async with serving(settings(tmp_path, upstream), upstream) as gateway:
@@ -223,8 +221,6 @@ async def test_a_server_that_stops_lets_responses_end(upstream, tmp_path):
 
 
 async def test_a_server_that_must_stop_says_of_a_response_that_it_failed(upstream, tmp_path):
-    from gateway import serving, settings
-
     gate = Gate()
     upstream.says(Answer(text("One"), gate))
     short = settings(tmp_path, upstream, server=parts.Server(shutdown_seconds=0))

@@ -37,9 +37,7 @@ class AsyncFreddyClient:
         http_client: httpx2.AsyncClient | None = None,
     ) -> None:
         settings = _settings.complete(api_key, base_url=base_url, organization_id=organization_id)
-        self._attach(
-            AsyncTransport(settings, http_client=http_client, timeout=timeout, max_retries=max_retries)
-        )
+        self._attach(AsyncTransport(settings, http_client=http_client, timeout=timeout, max_retries=max_retries))
 
     @classmethod
     def over(cls, transport: AsyncTransport) -> AsyncFreddyClient:

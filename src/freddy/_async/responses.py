@@ -29,18 +29,12 @@ class AsyncResponses:
         self._transport = transport
 
     @overload
-    async def create(
-        self, *, stream: Literal[False] | None = ..., **request: Unpack[CreateRequest]
-    ) -> Response: ...
+    async def create(self, *, stream: Literal[False] | None = ..., **request: Unpack[CreateRequest]) -> Response: ...
     @overload
     async def create(self, *, stream: Literal[True], **request: Unpack[CreateRequest]) -> AsyncStream: ...
     @overload
-    async def create(
-        self, *, stream: bool | None, **request: Unpack[CreateRequest]
-    ) -> Response | AsyncStream: ...
-    async def create(
-        self, *, stream: bool | None = None, **request: Unpack[CreateRequest]
-    ) -> Response | AsyncStream:
+    async def create(self, *, stream: bool | None, **request: Unpack[CreateRequest]) -> Response | AsyncStream: ...
+    async def create(self, *, stream: bool | None = None, **request: Unpack[CreateRequest]) -> Response | AsyncStream:
         """Asks a model for a response; with `stream=True`, tells it as it happens.
 
         Any other keyword goes into the body as it is (`extra_body` does the same where a type

@@ -30,9 +30,7 @@ class Responses:
         self._transport = transport
 
     @overload
-    def create(
-        self, *, stream: Literal[False] | None = ..., **request: Unpack[CreateRequest]
-    ) -> Response: ...
+    def create(self, *, stream: Literal[False] | None = ..., **request: Unpack[CreateRequest]) -> Response: ...
     @overload
     def create(self, *, stream: Literal[True], **request: Unpack[CreateRequest]) -> Stream: ...
     @overload

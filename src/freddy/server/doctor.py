@@ -100,9 +100,7 @@ def _home(home: Path) -> Check:
     if not place.is_dir():
         return Check("home", "problem", f"{place} is not a folder", "set FREDDY_HOME to a folder")
     if not os.access(place, os.W_OK | os.X_OK):
-        return Check(
-            "home", "problem", f"{place} cannot be written to", "set FREDDY_HOME to a folder of yours"
-        )
+        return Check("home", "problem", f"{place} cannot be written to", "set FREDDY_HOME to a folder of yours")
     said = str(home) if home.exists() else f"{home} will be made at the first start"
     return Check("home", "ok", said)
 
@@ -202,15 +200,11 @@ def _engine() -> Iterator[Check]:
 
 
 def _instructions() -> Check:
-    flags = next(
-        (line for line in _read("/proc/cpuinfo").splitlines() if line.startswith("flags")), ""
-    ).split()
+    flags = next((line for line in _read("/proc/cpuinfo").splitlines() if line.startswith("flags")), "").split()
     cores = f"{os.cpu_count()} cores"
     missing = [name for name in INSTRUCTIONS if name not in flags]
     if platform.machine() not in ("x86_64", "AMD64") or not flags or not missing:
-        return Check(
-            "processor", "ok", f"{cores}, {' '.join(INSTRUCTIONS)}" if flags and not missing else cores
-        )
+        return Check("processor", "ok", f"{cores}, {' '.join(INSTRUCTIONS)}" if flags and not missing else cores)
     said = f"{cores}, without {' '.join(missing)}"
     return Check("processor", "problem", said, "use a newer processor, or an upstream: FREDDY_UPSTREAM_URL")
 
@@ -237,9 +231,7 @@ def _models(settings: Settings) -> Iterator[Check]:
         if chosen is None and not settings.model.pull:
             yield Check("model", "problem", "no model is on this machine", "run: freddy models pull")
         elif chosen is None:
-            yield Check(
-                "model", "warning", "none is here yet; the first start fetches one", "run: freddy models pull"
-            )
+            yield Check("model", "warning", "none is here yet; the first start fetches one", "run: freddy models pull")
         elif chosen != listed[0].name:
             cure = f"for better answers run: freddy models pull {listed[0].name}"
             yield Check("model", "warning", f"{chosen} answers; here are {there}", cure)
@@ -272,9 +264,7 @@ def _upstream(upstream: Upstream) -> Check:
     if answer.is_success:
         return Check(name, "ok", f"{upstream.url} answers")
     said = f"{upstream.url}/models answers {answer.status_code}"
-    return Check(
-        name, "warning", said, "most servers list their models there: check that the address ends in /v1"
-    )
+    return Check(name, "warning", said, "most servers list their models there: check that the address ends in /v1")
 
 
 def _nearest(path: Path) -> Path:

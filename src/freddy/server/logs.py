@@ -23,9 +23,7 @@ _SECRET_NAMES = re.compile(
     r"(^|_)(key|apikey|secret|password|passwd|authorization|credentials?|cookie|token|signature)$"
 )
 # What looks like a credential is hidden wherever it stands: in a message, in a traceback, in an address.
-_SECRET_VALUES = re.compile(
-    r"\bsk-[\w-]{6,}|\bBearer\s+[\w.~+/=-]{6,}|(?<=://)[^/\s@\"']+:[^/\s@\"']+(?=@)", re.I
-)
+_SECRET_VALUES = re.compile(r"\bsk-[\w-]{6,}|\bBearer\s+[\w.~+/=-]{6,}|(?<=://)[^/\s@\"']+:[^/\s@\"']+(?=@)", re.I)
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
     "message",
     "asctime",

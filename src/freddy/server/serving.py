@@ -103,7 +103,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except BaseException:
         listener.close()
         raise
-    listener.setblocking(False)
+    listener.setblocking(False)  # noqa: FBT003
     return listener
 
 
@@ -127,7 +127,7 @@ def _greet(settings: Settings, house: House, listener: socket.socket) -> None:
             f"  key   {house.development_key}",
             "  try   curl " + url + "/v1/model/response \\",
             f"          -H 'Authorization: Bearer {house.development_key}' -H 'Content-Type: application/json' \\",
-            "          -d '{\"inputs\": \"Say hello in one sentence.\"}'",
+            '          -d \'{"inputs": "Say hello in one sentence."}\'',
         ]
     else:
         lines.append("Keys are made with: freddy keys create NAME")

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from freddy.server import world
 from freddy.server.accounts import development, keys
-from freddy.server.config import Settings, Upstream
+from freddy.server.config import Settings, Upstream, dev_key, proxy_for
 from freddy.server.core.accounts import ApiKey, Caller
 from freddy.server.core.profile import Profile
 from freddy.server.dialects.freddy import Freddy
@@ -31,6 +31,7 @@ from freddy.server.http.routes.threads import ThreadRoutes
 from freddy.server.listeners.metrics import Metrics
 from freddy.server.ports.model import Model
 from freddy.server.ports.wire import Limits
+from freddy.server.providers._proxied import ProxiedWire
 from freddy.server.providers._wire import PooledWire
 from freddy.server.providers.compatible.adapter import Compatible
 from freddy.server.providers.embedded import arrival, catalog, weights
@@ -38,7 +39,6 @@ from freddy.server.providers.embedded.adapter import PROVIDER, Embedded
 from freddy.server.providers.embedded.child import Address
 from freddy.server.providers.embedded.child import Limits as EngineLimits
 from freddy.server.providers.embedded.engine import Engine
-from freddy.server.providers.embedded.keeper import Choice
 from freddy.server.runtime.history import History
 from freddy.server.runtime.host import Host
 from freddy.server.runtime.prepare import Preparation
@@ -75,7 +75,7 @@ DOCUMENTED_MODELS = (
     "gpt-5.4-mini",
     "gpt-5.4-nano",
 )
-"""Names that the documentation's examples ask for: in development mode, with no upstream, the embedded model answers."""
+"""Names that the documentation's examples ask for: in development mode without upstreams the embedded model answers."""
 
 
 class House(Struct, frozen=True):
@@ -140,9 +140,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         longest = settings.server.max_body_bytes
         yield House(
             app.build(
-                freddy=Freddy(
-                    Units(settings.accounting.tokens_per_neuron, settings.accounting.tokens_per_synapse)
-                ),
+                freddy=Freddy(Units(settings.accounting.tokens_per_neuron, settings.accounting.tokens_per_synapse)),
                 responses=ResponseRoutes(
                     responses,
                     ids=ids,
@@ -150,9 +148,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
                     max_body_bytes=longest,
                     ping_seconds=settings.server.ping_seconds,
                 ),
-                threads=ThreadRoutes(
-                    Threads(store=threads_store, clock=clock, ids=ids), max_body_bytes=longest
-                ),
+                threads=ThreadRoutes(Threads(store=threads_store, clock=clock, ids=ids), max_body_bytes=longest),
                 models=ModelRoutes(routing),
                 health=HealthRoutes(
                     needed={"database": partial(_readable, database)},
@@ -177,9 +173,15 @@ async def _routing(settings: Settings, stack: AsyncExitStack, engine: Engine) ->
     aliases: dict[str, str] = {}
     patterns: list[tuple[str, Model]] = []
     if engine.choice is not None:
-        connect = partial(_embedded_at, context=engine.context, limits=_limits(settings))
-        slots, queue = settings.engine.slots, settings.engine.queue
-        models[DEFAULT_MODEL] = Candidate(Embedded(engine, connect, slots=slots, queue=queue))
+        connect = partial(_embedded_at, engine, limits=_limits(settings))
+        embedded = Embedded(
+            engine,
+            connect,
+            slots=settings.engine.slots,
+            queue=settings.engine.queue,
+            answer_tokens=settings.engine.answer_tokens,
+        )
+        models[DEFAULT_MODEL] = Candidate(embedded)
         if settings.development and not settings.upstreams:
             aliases |= dict.fromkeys(DOCUMENTED_MODELS, DEFAULT_MODEL)
     for upstream in settings.upstreams:
@@ -194,7 +196,13 @@ async def _routing(settings: Settings, stack: AsyncExitStack, engine: Engine) ->
 @asynccontextmanager
 async def _upstream(upstream: Upstream, settings: Settings) -> AsyncIterator[Compatible]:
     profile = Profile(name=upstream.name, provider=upstream.name, images=True, audio=True, files=True, reasoning=True)
-    async with PooledWire(upstream.name, upstream.url, limits=_limits(settings)) as wire:
+    proxy = proxy_for(upstream.url)
+    wire = (
+        ProxiedWire(upstream.name, upstream.url, limits=_limits(settings), proxy=proxy)
+        if proxy
+        else PooledWire(upstream.name, upstream.url, limits=_limits(settings))
+    )
+    async with wire:
         yield Compatible(wire, profile, key=upstream.key)
 
 
@@ -208,13 +216,13 @@ async def _engine(settings: Settings) -> AsyncIterator[Engine]:
     """The embedded engine, under way; a better model than it begins with is pulled beside it."""
     folder, asked = settings.models_path, settings.model.name
     better: catalog.Weights | None = None
-    choice: Choice | None = None
+    choice = None
     if asked == "auto":
         name = await asyncio.to_thread(weights.preferred, folder) or catalog.SMOLLM2.name
         better = catalog.QWEN_CODER if settings.model.pull and name != catalog.QWEN_CODER.name else None
-        choice = _choice(name, folder)
+        choice = weights.choose(name, folder)
     elif asked != "none":
-        choice = _choice(asked, folder)
+        choice = weights.choose(asked, folder)
     limits = EngineLimits(
         parallel=settings.engine.slots,
         context=settings.engine.context_tokens,
@@ -228,27 +236,18 @@ async def _engine(settings: Settings) -> AsyncIterator[Engine]:
             yield engine
             return
         coming = arrival.improve(
-            engine, better, _choice(better.name, folder), folder=folder, index=settings.model.index_url
+            engine, better, weights.choose(better.name, folder), folder=folder, index=settings.model.index_url
         )
         arriving = tasks.create_task(coming)
         yield engine
         arriving.cancel()
 
 
-def _choice(name: str, folder: Path) -> Choice:
-    known = catalog.find(name)
-    return Choice(
-        known.name if known else Path(name).stem,
-        partial(weights.resolve, name, folder),
-        note=known.note if known else "",
-        context=known.context if known else None,
-    )
-
-
 @asynccontextmanager
-async def _embedded_at(address: Address, *, context: int, limits: Limits) -> AsyncIterator[Model]:
+async def _embedded_at(engine: Engine, address: Address, *, limits: Limits) -> AsyncIterator[Model]:
     """The engine behind an address, as what it is: a server that speaks chat completions."""
-    profile = Profile(name="embedded", provider=PROVIDER, context_tokens=context)
+    name = engine.choice.name if engine.choice else PROVIDER
+    profile = Profile(name=name, provider=PROVIDER, context_tokens=engine.context)
     async with (
         PooledWire("The embedded model", address.base_url + "/v1", limits=limits, socket=address.socket) as wire,
         PooledWire("The embedded model", address.base_url, limits=limits, socket=address.socket) as counter,
@@ -279,13 +278,9 @@ def _make_home(home: Path) -> None:
 
 def _development_key(settings: Settings) -> str:
     """The key that the settings name, or else one that is made once and kept for this machine's user alone."""
-    if settings.dev.api_key:
-        return settings.dev.api_key
-    path = settings.dev_key_path
-    # An empty file is what a crash between its making and its writing leaves.
-    if path.exists() and (kept := path.read_text().strip()):
-        return kept
+    if known := dev_key(settings):
+        return known
     secret = keys.PREFIX + secrets.token_urlsafe(32)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    with os.fdopen(os.open(settings.dev_key_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(secret + "\n")
     return secret

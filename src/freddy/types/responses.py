@@ -166,9 +166,7 @@ class ApprovalRequest(View):
     server_label: str | None
 
 
-Item: TypeAlias = (
-    Message | FunctionCall | ToolCall | Image | CodeInterpreterOutput | ApprovalRequest | Unknown
-)
+Item: TypeAlias = Message | FunctionCall | ToolCall | Image | CodeInterpreterOutput | ApprovalRequest | Unknown
 
 _ITEMS: Mapping[str, type[View]] = {
     "message": Message,

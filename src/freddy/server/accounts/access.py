@@ -13,7 +13,8 @@ def require(caller: Caller, scope: Scope, organization_id: str | None = None) ->
     """
     if scope not in caller.scopes:
         raise errors.PermissionDenied(
-            f"This key lacks the scope {scope!r}", details="use a key that has it, or make one with `freddy keys create`"
+            f"This key lacks the scope {scope!r}",
+            details="use a key that has it, or make one with `freddy keys create`",
         )
     if organization_id is None or organization_id == caller.organization_id:
         return caller

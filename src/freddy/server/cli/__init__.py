@@ -131,9 +131,7 @@ def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         '  freddy ask --thread trip "What should I pack?" --json',
         module="freddy.server.cli.ask",
     )
-    parser.add_argument(
-        "prompt", nargs="*", help="the question; `-` reads it from stdin; piped text is added"
-    )
+    parser.add_argument("prompt", nargs="*", help="the question; `-` reads it from stdin; piped text is added")
     parser.add_argument("--model", help="model to ask (default: the server's)")
     parser.add_argument("--system", metavar="TEXT", help="instructions for the model")
     parser.add_argument("--thread", metavar="ID", help="thread to continue, or to begin")
@@ -158,16 +156,12 @@ def _add_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     create = actions.add_parser("create", help="make a key; its secret is shown once")
     create.add_argument("name", nargs="?", default="key", help="what the key is for")
     create.add_argument("--scopes", metavar="A,B", help="what the key may do (default: everything)")
-    create.add_argument(
-        "--expires", metavar="TIME", help="how long it is good for: 12h, 30d, 2w (default: ever)"
-    )
+    create.add_argument("--expires", metavar="TIME", help="how long it is good for: 12h, 30d, 2w (default: ever)")
     listing = actions.add_parser("list", help="show the keys, without their secrets")
     revoke = actions.add_parser("revoke", help="end a key at once")
     revoke.add_argument("key", help="the key's id, its prefix as `list` shows it, or its secret")
     for action in (create, listing, revoke):
-        action.add_argument(
-            "--organization", metavar="ID", help="whose keys (default: the only organization)"
-        )
+        action.add_argument("--organization", metavar="ID", help="whose keys (default: the only organization)")
         action.add_argument("--json", action="store_true", help="write JSON")
 
 

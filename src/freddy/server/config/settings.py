@@ -51,13 +51,10 @@ class Server(Struct, frozen=True, kw_only=True):
         str,
         Setting(
             "FREDDY_HOST",
-            "Address to listen on. A loopback address is reached from this machine only; "
-            "`0.0.0.0` is every address.",
+            "Address to listen on. A loopback address is reached from this machine only; `0.0.0.0` is every address.",
         ),
     ] = "127.0.0.1"
-    port: Annotated[
-        int, Setting("FREDDY_PORT", "Port to listen on; 0 takes any free one.", low=0, high=65535)
-    ] = 8000
+    port: Annotated[int, Setting("FREDDY_PORT", "Port to listen on; 0 takes any free one.", low=0, high=65535)] = 8000
     public_url: Annotated[
         str | None,
         Setting(
@@ -68,9 +65,7 @@ class Server(Struct, frozen=True, kw_only=True):
     ] = None
     max_body_bytes: Annotated[
         int,
-        Setting(
-            "FREDDY_MAX_BODY_BYTES", "Largest request body; a larger one gets 413.", low=1024, high=2**31
-        ),
+        Setting("FREDDY_MAX_BODY_BYTES", "Largest request body; a larger one gets 413.", low=1024, high=2**31),
     ] = 10 * 1024 * 1024
     ping_seconds: Annotated[
         float,
@@ -83,9 +78,7 @@ class Server(Struct, frozen=True, kw_only=True):
     ] = 15.0
     shutdown_seconds: Annotated[
         float,
-        Setting(
-            "FREDDY_SHUTDOWN_SECONDS", "Time that running responses get to end at shutdown.", low=0, high=3600
-        ),
+        Setting("FREDDY_SHUTDOWN_SECONDS", "Time that running responses get to end at shutdown.", low=0, high=3600),
     ] = 20.0
 
 
@@ -116,9 +109,7 @@ class Development(Struct, frozen=True, kw_only=True):
 class Store(Struct, frozen=True, kw_only=True):
     """Where state is kept."""
 
-    database: Annotated[
-        Path, Setting("FREDDY_DATABASE", "The SQLite file.", shown="`freddy.db` in the home folder")
-    ]
+    database: Annotated[Path, Setting("FREDDY_DATABASE", "The SQLite file.", shown="`freddy.db` in the home folder")]
 
 
 class Model(Struct, frozen=True, kw_only=True):
@@ -149,9 +140,7 @@ class Model(Struct, frozen=True, kw_only=True):
 class Engine(Struct, frozen=True, kw_only=True):
     """Bounds of the embedded engine."""
 
-    slots: Annotated[
-        int, Setting("FREDDY_ENGINE_SLOTS", "Responses written at the same time.", low=1, high=64)
-    ] = 4
+    slots: Annotated[int, Setting("FREDDY_ENGINE_SLOTS", "Responses written at the same time.", low=1, high=64)] = 4
     context_tokens: Annotated[
         int,
         Setting(
@@ -161,11 +150,18 @@ class Engine(Struct, frozen=True, kw_only=True):
             high=1_048_576,
         ),
     ] = 8192
-    threads: Annotated[
+    answer_tokens: Annotated[
         int,
         Setting(
-            "FREDDY_ENGINE_THREADS", "Threads that compute; 0 is as many as there are cores.", low=0, high=512
+            "FREDDY_ENGINE_ANSWER_TOKENS",
+            "Longest answer to a request that sets no limit: small models may never end by themselves.",
+            low=16,
+            high=1_048_576,
         ),
+    ] = 1024
+    threads: Annotated[
+        int,
+        Setting("FREDDY_ENGINE_THREADS", "Threads that compute; 0 is as many as there are cores.", low=0, high=512),
     ] = 0
     cache_mib: Annotated[
         int,
@@ -199,9 +195,9 @@ class Engine(Struct, frozen=True, kw_only=True):
 class Timeouts(Struct, frozen=True, kw_only=True):
     """How long an upstream may take."""
 
-    connect_seconds: Annotated[
-        float, Setting("FREDDY_UPSTREAM_CONNECT_SECONDS", "To connect.", low=0.1, high=600)
-    ] = 10.0
+    connect_seconds: Annotated[float, Setting("FREDDY_UPSTREAM_CONNECT_SECONDS", "To connect.", low=0.1, high=600)] = (
+        10.0
+    )
     first_token_seconds: Annotated[
         float, Setting("FREDDY_UPSTREAM_FIRST_TOKEN_SECONDS", "To say its first word.", low=0.1, high=86400)
     ] = 120.0
@@ -218,9 +214,7 @@ class Channel(Struct, frozen=True, kw_only=True):
 
     retention_seconds: Annotated[
         float,
-        Setting(
-            "FREDDY_CHANNEL_RETENTION_SECONDS", "Kept so long after the response's end.", low=0, high=ONE_YEAR
-        ),
+        Setting("FREDDY_CHANNEL_RETENTION_SECONDS", "Kept so long after the response's end.", low=0, high=ONE_YEAR),
     ] = 600.0
     retention_events: Annotated[
         int,
@@ -248,12 +242,10 @@ class Accounting(Struct, frozen=True, kw_only=True):
 class Log(Struct, frozen=True, kw_only=True):
     """What is written to stderr."""
 
-    level: Annotated[LogLevel, Setting("FREDDY_LOG_LEVEL", "The least important lines that are written.")] = (
-        "info"
+    level: Annotated[LogLevel, Setting("FREDDY_LOG_LEVEL", "The least important lines that are written.")] = "info"
+    format: Annotated[LogFormat, Setting("FREDDY_LOG_FORMAT", "`auto` is text on a terminal and JSON elsewhere.")] = (
+        "auto"
     )
-    format: Annotated[
-        LogFormat, Setting("FREDDY_LOG_FORMAT", "`auto` is text on a terminal and JSON elsewhere.")
-    ] = "auto"
 
 
 class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -302,9 +294,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     def public(self) -> bool:
         """Whether others than this machine's users reach the server: by its address, or through a proxy."""
         url = self.server.public_url
-        return not is_loopback(self.server.host) or (
-            url is not None and not is_loopback(urlsplit(url).hostname or "")
-        )
+        return not is_loopback(self.server.host) or (url is not None and not is_loopback(urlsplit(url).hostname or ""))
 
     @property
     def dev_key_path(self) -> Path:

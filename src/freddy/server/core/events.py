@@ -146,13 +146,16 @@ class TurnDone(Struct, frozen=True, tag="turn_done"):
 
 
 class Failed(Struct, frozen=True, tag="failed"):
-    """Something ended the run before its time. `Finished` follows."""
+    """Something ended the run before its time. `Finished` follows. `usage` is that of the turn it broke off."""
 
     failure: errors.Failure
+    usage: Usage | None = None
 
 
 class Cancelled(Struct, frozen=True, tag="cancelled"):
-    """Somebody stopped the run. Recorded, not told: `Finished` tells it."""
+    """Somebody stopped the run. Recorded, not told: `Finished` tells it. `usage` as in `Failed`."""
+
+    usage: Usage | None = None
 
 
 class Finished(Struct, frozen=True, tag="finished"):

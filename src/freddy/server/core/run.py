@@ -3,6 +3,7 @@
 A run is a fold over its recorded events, so a crashed run goes on from what was kept.
 """
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -52,7 +53,7 @@ def decide(run: Run) -> Step:
     return CallModel(_turn(run))
 
 
-CHANGING = frozenset((events.ItemDone, events.TurnDone, events.Failed, events.Cancelled))
+_CHANGING = frozenset((events.ItemDone, events.TurnDone, events.Failed, events.Cancelled))
 """The events that change a run; all others only tell how it goes."""
 
 
@@ -62,20 +63,31 @@ def apply(run: Run, event: events.Event) -> Run:
         case events.ItemDone(_, item):
             return replace(run, output=(*run.output, item))
         case events.TurnDone(finish, usage, model):
-            total = usage if run.usage is None else run.usage.plus(usage or Usage())
             return replace(
                 run,
                 turns=run.turns + 1,
                 finish=finish,
-                usage=total,
+                usage=_added(run.usage, usage),
                 answered_by=model or run.answered_by,
             )
-        case events.Failed(failure):
-            return replace(run, failure=failure)
-        case events.Cancelled():
-            return replace(run, cancelled=True)
+        case events.Failed(failure, usage):
+            return replace(run, failure=failure, usage=_added(run.usage, usage))
+        case events.Cancelled(usage):
+            return replace(run, cancelled=True, usage=_added(run.usage, usage))
         case _:
             return run
+
+
+def fold(run: Run, happened: Iterable[events.Event]) -> Run:
+    """The run after the events."""
+    for event in happened:
+        if type(event) in _CHANGING:
+            run = apply(run, event)
+    return run
+
+
+def _added(before: Usage | None, more: Usage | None) -> Usage | None:
+    return before.plus(more) if before and more else before or more
 
 
 def _turn(run: Run) -> Turn:
@@ -113,9 +125,7 @@ def _ended(run: Run) -> Response:
         output=run.output,
         usage=run.usage,
         failure=run.failure,
-        incomplete_reason={"length": "max_output_tokens", "content_filter": "content_filter"}.get(
-            run.finish or ""
-        )
+        incomplete_reason={"length": "max_output_tokens", "content_filter": "content_filter"}.get(run.finish or "")
         if status == "incomplete"
         else None,
     )

@@ -53,9 +53,7 @@ class Transcript:
                 case deltas.Answering(model):
                     self.model = model
                 case deltas.Stop(reason, usage):
-                    told += self.close(
-                        "incomplete" if reason in ("length", "content_filter") else "completed"
-                    )
+                    told += self.close("incomplete" if reason in ("length", "content_filter") else "completed")
                     self.finish, self.usage = reason, usage
                     told.append(events.TurnDone(reason, usage, self.model))
                 case _:

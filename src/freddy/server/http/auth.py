@@ -54,7 +54,8 @@ def credential(headers: Headers) -> str | None:
             raise refused()
         if key is not None and key.strip() != token:
             raise errors.NotAuthenticated(
-                "Two different API keys provided", details="send one of Authorization and X-API-Key, or the same in both"
+                "Two different API keys provided",
+                details="send one of Authorization and X-API-Key, or the same in both",
             )
         return token
     if key is not None:

@@ -21,9 +21,7 @@ def page(query: Mapping[str, str], *, default: int = 20) -> Page:
     )
 
 
-def whole_number(
-    query: Mapping[str, str], name: str, *, default: int, low: int, high: int | None = None
-) -> int:
+def whole_number(query: Mapping[str, str], name: str, *, default: int, low: int, high: int | None = None) -> int:
     """Raises `errors.InvalidValue`."""
     given = query.get(name)
     if given is None:

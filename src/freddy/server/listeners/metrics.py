@@ -122,9 +122,7 @@ class Metrics:
         first = HistogramMetricFamily(
             "freddy_first_token_seconds", "Time from start to the model's first word.", labels=labels
         )
-        tokens = CounterMetricFamily(
-            "freddy_tokens", "Tokens; `cached` are part of `input`.", labels=[*labels, "kind"]
-        )
+        tokens = CounterMetricFamily("freddy_tokens", "Tokens; `cached` are part of `input`.", labels=[*labels, "kind"])
         for (model, provider), one in self._models.items():
             for status, count in one.statuses.items():
                 responses.add_metric([model, provider, status], count)

@@ -30,12 +30,13 @@ class ResponseStore(Protocol):
         """Keeps a response that begins, with its input items; `output` is empty.
 
         Where `thread_id` names a thread that does not exist it is made (with the request's thread metadata), in the
-        same transaction. Raises `errors.Conflict` when a thread of that id belongs to another organization.
+        same transaction. Two organizations may have threads of the same id. Raises `errors.Conflict` when the
+        response's id is taken.
         """
         ...
 
     async def add_items(self, response_id: str, start: int, items: Sequence[Item]) -> None:
-        """Keeps finished output items; `start` is the place of the first in the output. Repeating it changes nothing."""
+        """Keeps finished output items; `start` is the first one's place in the output. Repeating it changes nothing."""
         ...
 
     async def finish(self, response: Response) -> None:
@@ -53,9 +54,7 @@ class ResponseStore(Protocol):
         """Whether it was there. Its items go with it, out of its thread too."""
         ...
 
-    async def input_items(
-        self, organization_id: str, response_id: str, page: Page
-    ) -> tuple[Sequence[Item], bool]:
+    async def input_items(self, organization_id: str, response_id: str, page: Page) -> tuple[Sequence[Item], bool]:
         """A page of the input items, and whether more follow."""
         ...
 
@@ -98,12 +97,10 @@ class ThreadStore(Protocol):
         ...
 
     async def items(self, organization_id: str, thread_id: str) -> Sequence[Item]:
-        """All items of the thread's successful responses (`completed`, `incomplete`, `requires_action`), oldest first."""
+        """All items of the thread's responses that are `completed`, `incomplete` or `requires_action`, oldest first."""
         ...
 
-    async def page_items(
-        self, organization_id: str, thread_id: str, page: Page
-    ) -> tuple[Sequence["ThreadItem"], bool]:
+    async def page_items(self, organization_id: str, thread_id: str, page: Page) -> tuple[Sequence["ThreadItem"], bool]:
         """A page of the same, each with its response and time."""
         ...
 

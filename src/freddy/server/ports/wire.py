@@ -35,5 +35,5 @@ class Wire(Protocol):
     """A pool of connections to one address. Leaving the context before the end closes the connection."""
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Answer]:
-        """Sends JSON. Raises `errors.ProviderUnavailable` when nobody is there, `ProviderTimeout` when nobody answers."""
+        """Sends JSON. Raises `errors.ProviderUnavailable` when nobody is there, `ProviderTimeout` when none answers."""
         ...

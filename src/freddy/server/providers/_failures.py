@@ -43,9 +43,7 @@ def failure(name: str, status: int, headers: Mapping[str, str], body: bytes) -> 
             "The input is longer than the model can read", param="input", details=message or None
         )
     if status in (400, 409, 413, 415, 422):
-        return errors.InvalidRequest(
-            f"{name} refused the request{said}", param=param, code="provider_rejected"
-        )
+        return errors.InvalidRequest(f"{name} refused the request{said}", param=param, code="provider_rejected")
     if status in (408, 504):
         return errors.ProviderTimeout(f"{name} did not answer in time")
     if status in (503, 529):

@@ -137,9 +137,7 @@ class PooledWire:
                 if self._socket is not None:
                     _, connection = await loop.create_unix_connection(Connection, self._socket)
                 else:
-                    _, connection = await loop.create_connection(
-                        Connection, self._host, self._port, ssl=self._tls
-                    )
+                    _, connection = await loop.create_connection(Connection, self._host, self._port, ssl=self._tls)
         except TimeoutError as error:
             raise errors.ProviderUnavailable(f"{name} could not be reached in time") from error
         except ssl.SSLError as error:

@@ -17,9 +17,7 @@ def usage(turn: Turn, said: Iterable[items.Item]) -> Usage:
 
 def input_tokens(turn: Turn) -> int:
     tools = sum(
-        _text(tool.name)
-        + _text(tool.description or "")
-        + len(bytes(tool.parameters or b"")) // _BYTES_PER_TOKEN
+        _text(tool.name) + _text(tool.description or "") + len(bytes(tool.parameters or b"")) // _BYTES_PER_TOKEN
         for tool in turn.tools
     )
     return _text(turn.instructions or "") + tools + sum(_TOKENS_PER_ITEM + _item(item) for item in turn.items)

@@ -22,10 +22,10 @@ class History:
             before = await self._threads.items(organization_id, thread_id)
             if not before and request.thread.must_exist:
                 await self._require(organization_id, thread_id)
-        if before and request.instructions:
-            # New instructions take the place of earlier system messages.
-            return [item for item in before if not _is_system(item)]
-        return before
+        if not before:
+            return before
+        answered = {item.call_id for item in (*before, *request.input) if isinstance(item, items.FunctionOutput)}
+        return [item for item in before if not _is_stale(item, request, answered)]
 
     async def resolve(self, organization_id: str, input_: Sequence[items.Item]) -> tuple[items.Item, ...]:
         """The input with every reference replaced by the item it names. Raises `errors.InvalidRequest`."""
@@ -34,9 +34,7 @@ class History:
             return tuple(input_)
         found = await self._responses.find_items(organization_id, wanted)
         if missing := [item_id for item_id in wanted if item_id not in found]:
-            raise errors.InvalidRequest(
-                f"Item with id {missing[0]!r} not found", param="input", code="item_not_found"
-            )
+            raise errors.InvalidRequest(f"Item with id {missing[0]!r} not found", param="input", code="item_not_found")
         return tuple(found[item.id] if _is_reference(item) else item for item in input_)
 
     async def _require(self, organization_id: str, thread_id: str) -> None:
@@ -62,8 +60,15 @@ class History:
         return [item for response in chain for item in (*response.request.input, *response.output)]
 
 
-def _is_system(item: items.Item) -> bool:
-    return isinstance(item, items.Message) and item.role in ("system", "developer")
+def _is_stale(item: items.Item, request: Request, answered: set[str]) -> bool:
+    """New instructions take the place of earlier system messages; a call that nobody answered is of no use."""
+    match item:
+        case items.Message(role=("system" | "developer")):
+            return bool(request.instructions)
+        case items.FunctionCall(call_id=call_id):
+            return call_id not in answered
+        case _:
+            return False
 
 
 def _is_reference(item: items.Item) -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import functools
 import logging
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -13,7 +12,7 @@ from msgspec.structs import replace
 
 from freddy.server.core import errors, events
 from freddy.server.core.response import Response
-from freddy.server.core.run import Finish, Run, apply, decide
+from freddy.server.core.run import Finish, Run, apply, decide, fold
 from freddy.server.ports.listener import Listener
 from freddy.server.ports.model import Model
 from freddy.server.ports.world import Clock
@@ -45,6 +44,8 @@ class Host:
         self._grace = grace_seconds
         self._group = asyncio.TaskGroup()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._unkept: dict[str, Response] = {}
+        """Ends that the store could not take, by response: they are kept as soon as it takes something."""
         self._hurry = asyncio.Event()
         self._open = False
 
@@ -86,6 +87,8 @@ class Host:
         if not self._open:
             raise errors.ShuttingDown("The server is stopping", retry_after=1)
         await self._recorder.open(run)
+        if self._unkept:
+            await self._keep_ends()
         if not self._open:
             stopping = errors.ShuttingDown("The server is stopping", retry_after=1)
             await self._fail(run, stopping.as_failure())
@@ -118,12 +121,12 @@ class Host:
                     if first is None and not isinstance(batch[0], _NO_WORD):
                         first = self._clock.monotonic() - began
                     await self._tell(run, batch)
-                    run = functools.reduce(apply, batch, run)
+                    run = fold(run, batch)
                     if isinstance(batch[-1], events.Finished):
                         ended = batch[-1].response
         except errors.FreddyError as error:
             ended = await self._fail(run, error.as_failure())
-        except Exception:
+        except Exception:  # noqa: BLE001
             # A run ends with `Finished` whatever happens, and never takes others along.
             _log.exception("run_fault", extra={"response_id": run.response.id})
             ended = await self._fail(run, errors.Internal("Internal server error").as_failure())
@@ -156,9 +159,16 @@ class Host:
         try:
             await self._tell(run, last)
         except errors.FreddyError as error:
-            _log.error("run_not_kept", extra={"response_id": run.response.id, "code": error.code})  # noqa: TRY400
+            _log.error("run_not_kept", extra={"response_id": run.response.id, "code": error.code})
+            self._unkept[run.response.id] = ended
             self._recorder.tell_only(run, last)
-        except Exception:
+        except Exception:  # noqa: BLE001
             _log.exception("run_not_kept", extra={"response_id": run.response.id})
             self._recorder.tell_only(run, last)
         return ended
+
+    async def _keep_ends(self) -> None:
+        with contextlib.suppress(errors.FreddyError):
+            for response_id, ended in tuple(self._unkept.items()):
+                await self._recorder.keep_end(ended)
+                self._unkept.pop(response_id, None)

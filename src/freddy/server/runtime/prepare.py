@@ -97,8 +97,6 @@ def _warnings(request: Request, model: Model) -> tuple[str, ...]:
     if request.sampling.temperature is not None and request.sampling.temperature > limit:
         told.append(f"temperature was lowered to {limit:g}, the highest of {model.profile.name}")
     told += [
-        f"the tool {tool.type} is not run by this server"
-        for tool in request.tools
-        if isinstance(tool, toolspec.Other)
+        f"the tool {tool.type} is not run by this server" for tool in request.tools if isinstance(tool, toolspec.Other)
     ]
     return tuple(told)

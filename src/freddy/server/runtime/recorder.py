@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from freddy.server.core import events, items
+from freddy.server.core.response import Response
 from freddy.server.core.run import Run
 from freddy.server.ports.channel import Channel
 from freddy.server.ports.stores import ResponseStore
@@ -24,10 +25,14 @@ class Recorder:
         last = batch[-1]
         if run.response.request.store:
             if isinstance(last, events.Finished):
-                await self._responses.finish(last.response)
+                await self.keep_end(last.response)
             elif done := [event for event in batch if type(event) is events.ItemDone]:
                 await self._responses.add_items(run.response.id, done[0].index, _items(done))
         self.tell_only(run, batch)
+
+    async def keep_end(self, response: Response) -> None:
+        if response.request.store:
+            await self._responses.finish(response)
 
     def tell_only(self, run: Run, batch: Sequence[events.Event]) -> None:
         if isinstance(batch[-1], events.Finished):

@@ -43,9 +43,7 @@ def _item(index: int, item: items.Item) -> Iterator[events.Event]:
             for place, part in enumerate(item.parts):
                 yield from _part(index, item.id, place, part)
         case items.Reasoning():
-            yield events.ItemAdded(
-                index, replace(item, texts=(), summaries=(), encrypted=None, status="in_progress")
-            )
+            yield events.ItemAdded(index, replace(item, texts=(), summaries=(), encrypted=None, status="in_progress"))
             for place, text in enumerate(item.summaries):
                 yield from _thought(index, item.id, place, text, "summary")
             for place, text in enumerate(item.texts):
@@ -77,9 +75,7 @@ def _part(index: int, item_id: str, place: int, part: items.Part) -> Iterator[ev
             return
 
 
-def _thought(
-    index: int, item_id: str, place: int, text: str, kind: events.ReasoningKind
-) -> Iterator[events.Event]:
+def _thought(index: int, item_id: str, place: int, text: str, kind: events.ReasoningKind) -> Iterator[events.Event]:
     yield events.ReasoningPartAdded(index, item_id, place, kind)
     yield events.ReasoningDelta(index, item_id, place, text, kind)
     yield events.ReasoningDone(index, item_id, place, text, kind)

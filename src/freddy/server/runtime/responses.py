@@ -31,12 +31,28 @@ class Responses:
         self._repeats = repeats
 
     async def start_once(self, request: Request, caller: Caller, *, key: str, body: bytes) -> Response:
-        """Like `start`, but the same key with the same body leads to the response it began before."""
+        """Like `start`, but the same key with the same body leads to the response it began before.
+
+        One that failed or was cancelled is begun anew: whoever asks again wants another try.
+        """
         fingerprint = hashlib.sha256(body).digest()
         async with self._repeats.once(caller.organization_id, key, fingerprint) as repeat:
-            if repeat.response is None:
-                repeat.response = await self.start(request, caller)
+            if repeat.response is not None and (found := await self._again(repeat.response)) is not None:
+                return found
+            repeat.response = await self.start(request, caller)
             return repeat.response
+
+    async def _again(self, begun: Response) -> Response | None:
+        """The response as it is now, or None when it came to nothing."""
+        kept = await self._store.get(begun.organization_id, begun.id)
+        if kept is None and self._channel.knows(begun.id):
+            if self._host.performs(begun.id):
+                return begun
+            async with aclosing(self._channel.follow(begun.id)) as batches:
+                async for _, batch in batches:
+                    if isinstance(batch[-1], events.Finished):
+                        kept = batch[-1].response
+        return None if kept is None or kept.status in ("failed", "cancelled") else kept
 
     async def start(self, request: Request, caller: Caller) -> Response:
         """The response as it begins. Raises what keeps it from beginning; what happens later is told by `follow`."""
@@ -59,9 +75,16 @@ class Responses:
         raise _missing(response_id)
 
     def follow(self, response: Response, after: int = -1) -> AsyncGenerator[Batch, None]:
-        """The events of a response just started or got: as they come, or over again when it has ended."""
+        """The events of a response just started or got: as they come, or over again when it has ended.
+
+        Raises `errors.Conflict` for one that another process writes.
+        """
         if self._channel.knows(response.id):
             return self._channel.follow(response.id, after)
+        if not response.ended:
+            raise errors.Conflict(
+                "This response is not being written here", param="response_id", details="ask again when it has ended"
+            )
         return replay.follow(response, after)
 
     async def failed_at_once(self, response: Response, *, seconds: float) -> errors.Failure | None:
@@ -98,9 +121,7 @@ class Responses:
         await self._store.delete(response.organization_id, response_id)
         self._channel.forget(response_id)
 
-    async def input_items(
-        self, response_id: str, caller: Caller, page: Page
-    ) -> tuple[Sequence[items.Item], bool]:
+    async def input_items(self, response_id: str, caller: Caller, page: Page) -> tuple[Sequence[items.Item], bool]:
         """A page of the input, and whether more follow. Raises `errors.NotFound`."""
         response = await self.get(response_id, caller)
         return await self._store.input_items(response.organization_id, response_id, page)

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from msgspec.structs import replace
 
 from freddy.server.core import errors, events
-from freddy.server.core.run import CHANGING, CallModel, Finish, Run, apply, decide
+from freddy.server.core.run import CallModel, Finish, Run, decide, fold
 from freddy.server.core.transcript import Transcript
 from freddy.server.core.turn import Turn
 from freddy.server.ports.model import Model
@@ -47,12 +47,12 @@ class Runner:
             async with aclosing(happening):
                 async for batch in happening:
                     if not isinstance(batch[-1], _ENDS_A_TURN):
-                        run = _folded(run, batch)
+                        run = fold(run, batch)
                         yield batch
                         continue
                     # Told together with what `decide` makes of it: one write, one wake-up.
                     told = _counted(batch, turn, run)
-                    run = _folded(run, told)
+                    run = fold(run, told)
 
     async def _speak(self, run: Run, turn: Turn, model: Model) -> AsyncGenerator[list[events.Event], None]:
         """One turn of the model. Its last batch ends with `TurnDone`, `Failed` or `Cancelled`."""
@@ -66,14 +66,16 @@ class Runner:
                         return
                     if batch:
                         yield batch
-            raise errors.ProviderFailed(f"{model.profile.provider} ended before its answer did")
+            raise errors.ProviderFailed(  # noqa: TRY301
+                f"{model.profile.provider} ended before its answer did"
+            )
         except errors.FreddyError as error:
             yield [*transcript.close("incomplete"), events.Failed(error.as_failure())]
         except asyncio.CancelledError as stopped:
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
             yield [*transcript.close("incomplete"), _stop(stopped)]
-        except Exception:
+        except Exception:  # noqa: BLE001
             # A fault in an adapter ends this run like any failure: what was said before it is kept.
             _log.exception("model_fault", extra={"response_id": run.response.id})
             failure = errors.Internal("Internal server error").as_failure()
@@ -90,18 +92,15 @@ def _stop(stopped: asyncio.CancelledError) -> events.Event:
     return events.Cancelled()
 
 
-def _folded(run: Run, batch: Sequence[events.Event]) -> Run:
-    for event in batch:
-        if type(event) in CHANGING:
-            run = apply(run, event)
-    return run
-
-
 def _counted(batch: list[events.Event], turn: Turn, run: Run) -> list[events.Event]:
-    """The batch, with an estimate where the vendor did not count. `run` is as it was before the batch."""
+    """The batch, with an estimate where the vendor did not count. `run` is as it was before the batch.
+
+    A turn that was broken off is estimated when something had been said: what was used is not lost.
+    """
     last = batch[-1]
-    if not isinstance(last, events.TurnDone) or last.usage is not None:
-        return batch
+    assert isinstance(last, _ENDS_A_TURN)
     before = len(turn.items) - len(run.context)
     said = [*run.output[before:], *(event.item for event in batch if isinstance(event, events.ItemDone))]
+    if last.usage is not None or not (said or isinstance(last, events.TurnDone)):
+        return batch
     return [*batch[:-1], replace(last, usage=estimate.usage(turn, said))]

@@ -18,10 +18,7 @@ def _names(*canonical: str, **aliases: tuple[str, ...]) -> Names:
     """Each name in snake_case and camelCase, and so each of its aliases."""
     every = {name: (name,) for name in canonical} | {name: (name, *more) for name, more in aliases.items()}
     return {
-        spelling: name
-        for name, spellings in every.items()
-        for alias in spellings
-        for spelling in (alias, camel(alias))
+        spelling: name for name, spellings in every.items() for alias in spellings for spelling in (alias, camel(alias))
     }
 
 
@@ -112,9 +109,7 @@ PART: Final = _names(
 )
 CALL: Final = _names("type", "name", "arguments", "function", id=("call_id",))
 FUNCTION: Final = _names("name", "description", "parameters", "strict", "require_approval")
-FUNCTION_TOOL: Final = _names(
-    "type", "name", "description", "parameters", "strict", "require_approval", "function"
-)
+FUNCTION_TOOL: Final = _names("type", "name", "description", "parameters", "strict", "require_approval", "function")
 TOOL_CHOICE: Final = _names("type", "name", "function", "mode", "tools")
 THREAD_REF: Final = _names("id", "metadata")
 REASONING: Final = _names("effort", "summary")

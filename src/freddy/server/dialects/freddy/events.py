@@ -33,9 +33,7 @@ class Teller:
         self._units = units
         self._writer = Writer(response.request)
         self._provider = response.provider
-        self._hidden = {
-            place for place, item in enumerate(response.output) if isinstance(item, items.Reasoning)
-        }
+        self._hidden = {place for place, item in enumerate(response.output) if isinstance(item, items.Reasoning)}
         self._speaking: tuple[str, int] | None = None
         self._head = b""
 
@@ -52,9 +50,7 @@ class Teller:
                 return self._item_done(number, index, item)
             case events.ArgumentsDelta(index, item_id, delta, form):
                 delta = delta if form == "function" else self._writer.arguments("", delta, form)
-                return self._in_item(
-                    "response.function_call_arguments.delta", number, index, item_id, delta=delta
-                )
+                return self._in_item("response.function_call_arguments.delta", number, index, item_id, delta=delta)
             case events.ArgumentsDone(index, item_id, name, arguments, form):
                 arguments = self._writer.arguments(name, arguments, form)
                 return self._in_item(
@@ -81,9 +77,7 @@ class Teller:
                     annotation=annotation.data,
                 )
             case events.RefusalDelta(index, item_id, part, delta):
-                return self._in_item(
-                    "response.refusal.delta", number, index, item_id, content_index=part, delta=delta
-                )
+                return self._in_item("response.refusal.delta", number, index, item_id, content_index=part, delta=delta)
             case events.RefusalDone(index, item_id, part, refusal):
                 return self._in_item(
                     "response.refusal.done", number, index, item_id, content_index=part, refusal=refusal
@@ -147,9 +141,7 @@ class Teller:
         if isinstance(item, items.Reasoning):
             self._hidden.add(index)
             text = "\n\n".join(item.texts or item.summaries)
-            return self._told_thinking(
-                "completed", number, item_id=item.id, **({"text": text} if text else {})
-            )
+            return self._told_thinking("completed", number, item_id=item.id, **({"text": text} if text else {}))
         place = self._place(index)
         return _frame(
             "response.output_item.done",
@@ -178,9 +170,7 @@ class Teller:
         return index - sum(hidden < index for hidden in self._hidden) if self._hidden else index
 
 
-_DELTA: Final = (
-    b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","sequence_number":'
-)
+_DELTA: Final = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","sequence_number":'
 
 
 def _frame(name: str, number: int, /, **fields: object) -> bytes:

@@ -29,9 +29,7 @@ def read(body: bytes) -> dict[str, object]:
     try:
         text = body.decode().removeprefix(_BOM)
     except UnicodeDecodeError as error:
-        raise errors.InvalidJson(
-            "The body is not valid JSON", details=f"not UTF-8 (byte {error.start})"
-        ) from None
+        raise errors.InvalidJson("The body is not valid JSON", details=f"not UTF-8 (byte {error.start})") from None
     if not text or text.isspace():
         return {}
     try:

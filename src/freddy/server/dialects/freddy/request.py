@@ -110,9 +110,7 @@ def _include(body: Fields) -> tuple[str, ...]:
     names: dict[str, None] = {}
     for place, each in body.array("include"):
         if each not in aliases.INCLUDE or type(each) is not str:
-            raise errors.InvalidValue(
-                "include", f"must name only {', '.join(aliases.INCLUDE)} ({place} does not)"
-            )
+            raise errors.InvalidValue("include", f"must name only {', '.join(aliases.INCLUDE)} ({place} does not)")
         names[each] = None
     return tuple(names)
 
@@ -210,9 +208,7 @@ def _response_format(body: Fields) -> tuple[_Mode, tuple[Schema, ...]]:
     if mode is None:
         raise fields.wrong("type", f"must be one of {', '.join(_MODES)}")
     if "json_schema" in fields:
-        return mode, (
-            _schema(Fields(fields.get("json_schema"), aliases.SCHEMA, fields.place("json_schema"))),
-        )
+        return mode, (_schema(Fields(fields.get("json_schema"), aliases.SCHEMA, fields.place("json_schema"))),)
     return mode, (_schema(fields),) if "schema" in fields else ()
 
 

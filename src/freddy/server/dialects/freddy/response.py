@@ -134,9 +134,7 @@ def encode_response(response: Response, *, units: Units = ONE_TO_ONE, mirrors: b
         usage=usage_view(response, units),
         reasoning=_reasoning(response),
         metadata=request.metadata,
-        incomplete_details=IncompleteDetails(response.incomplete_reason)
-        if response.incomplete_reason
-        else None,
+        incomplete_details=IncompleteDetails(response.incomplete_reason) if response.incomplete_reason else None,
         error=errors.view(response.failure) if response.failure else None,
         warnings=response.warnings,
         temperature=request.sampling.temperature,
@@ -225,8 +223,6 @@ def _tool_choice(response: Response) -> str | NamedFunction | AllowedTools | Raw
         case toolspec.Named(name):
             return NamedFunction("function", name)
         case toolspec.Allowed(names, mode):
-            return AllowedTools(
-                "allowed_tools", mode, tuple(NamedFunction("function", name) for name in names)
-            )
+            return AllowedTools("allowed_tools", mode, tuple(NamedFunction("function", name) for name in names))
         case _:
             return response.request.echo.get("tool_choice", choice)

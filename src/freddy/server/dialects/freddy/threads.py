@@ -159,9 +159,7 @@ def encode_threads(threads: Sequence[Thread], *, has_more: bool, limit: int) -> 
 
 def encode_pin(thread: Thread) -> bytes:
     pinned = thread.pinned_at is not None
-    return _encode(
-        Pin(thread.id, pinned, _time(thread.pinned_at), "Thread pinned" if pinned else "Thread unpinned")
-    )
+    return _encode(Pin(thread.id, pinned, _time(thread.pinned_at), "Thread pinned" if pinned else "Thread unpinned"))
 
 
 def encode_deleted(thread_id: str) -> bytes:

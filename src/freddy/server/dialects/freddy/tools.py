@@ -74,15 +74,11 @@ def _function(fields: Fields) -> toolspec.Function:
         description=fields.string("description", most=_DESCRIPTION),
         parameters=None if parameters is None else raw(parameters),
         strict=strict,
-        require_approval=outer.flag(
-            "require_approval", default=fields.flag("require_approval", default=False)
-        ),
+        require_approval=outer.flag("require_approval", default=fields.flag("require_approval", default=False)),
     )
 
 
-def choose(
-    body: Fields, specs: tuple[toolspec.ToolSpec, ...]
-) -> tuple[toolspec.ToolChoice, dict[str, object] | None]:
+def choose(body: Fields, specs: tuple[toolspec.ToolSpec, ...]) -> tuple[toolspec.ToolChoice, dict[str, object] | None]:
     """The choice; and, when it names a tool that is known but not run here, the choice as it came.
 
     The model cannot be forced to use such a tool, so it is left to choose.

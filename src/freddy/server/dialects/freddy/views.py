@@ -118,9 +118,7 @@ class Writer:
             case items.FunctionCall():
                 return self._call(item)
             case items.FunctionOutput():
-                return FunctionOutput(
-                    "function_call_output", item.id, item.status, item.call_id, item.name, item.text
-                )
+                return FunctionOutput("function_call_output", item.id, item.status, item.call_id, item.name, item.text)
             case items.Other():
                 return item.data
             case items.Reasoning():
@@ -141,9 +139,7 @@ class Writer:
             case items.Audio():
                 return Media("audio", file_id=part.file_id, data=part.data, format=part.format)
             case items.File():
-                return Media(
-                    "file", file_id=part.file_id, url=part.url, data=part.data, filename=part.filename
-                )
+                return Media("file", file_id=part.file_id, url=part.url, data=part.data, filename=part.filename)
             case _:
                 assert_never(part)
 

@@ -151,9 +151,7 @@ def _item(raw: Raw, new_id: ids.NewId, at: str, renamed: Renamed) -> items.Item:
         case None if head.role is not None:
             return _message(raw, new_id, at)
         case "function_call" | "custom_tool_call":
-            return _call(
-                raw, new_id, at, renamed, form="function" if head.type == "function_call" else "custom"
-            )
+            return _call(raw, new_id, at, renamed, form="function" if head.type == "function_call" else "custom")
         case "function_call_output":
             return _output(raw, new_id, at, form="function")
         case "custom_tool_call_output":
@@ -179,9 +177,7 @@ def _message(raw: Raw, new_id: ids.NewId, at: str) -> items.Message:
     )
 
 
-def _call(
-    raw: Raw, new_id: ids.NewId, at: str, renamed: Renamed, *, form: items.CallForm
-) -> items.FunctionCall:
+def _call(raw: Raw, new_id: ids.NewId, at: str, renamed: Renamed, *, form: items.CallForm) -> items.FunctionCall:
     call = _CALL.read(raw, at)
     return items.FunctionCall(
         id=_id(call.id, new_id, ids.FUNCTION_CALL if form == "function" else ids.CUSTOM_CALL),
@@ -255,17 +251,14 @@ def _part(part: _Part, at: str) -> items.Part:
         return items.Image(url=url, file_id=part.file_id, detail=detail)
     if kind == "input_file":
         _exactly_one(at, file_id=part.file_id, file_url=part.file_url, file_data=part.file_data)
-        return items.File(
-            file_id=part.file_id, url=part.file_url, data=part.file_data, filename=part.filename
-        )
+        return items.File(file_id=part.file_id, url=part.file_url, data=part.file_data, filename=part.filename)
     if kind == "input_audio":
         audio = part.input_audio or _Audio(file_id=part.file_id)
         _exactly_one(f"{at}.input_audio", data=audio.data, file_id=audio.file_id)
         return items.Audio(file_id=audio.file_id, data=audio.data, format=audio.format)
     raise errors.InvalidValue(
         f"{at}.type",
-        "must be one of 'input_text', 'output_text', 'text', 'refusal', 'input_image', 'input_file', "
-        "'input_audio'",
+        "must be one of 'input_text', 'output_text', 'text', 'refusal', 'input_image', 'input_file', 'input_audio'",
     )
 
 

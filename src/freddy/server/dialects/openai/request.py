@@ -226,9 +226,7 @@ def _output(form: _Format) -> request.Output:
     if not shapes.given(form.schema):
         raise shapes.missing(f"{at}.schema")
     schema = shapes.an_object(form.schema, f"{at}.schema")
-    return request.Output(
-        mode, (request.Schema(form.name, schema, form.description, strict=form.strict is True),)
-    )
+    return request.Output(mode, (request.Schema(form.name, schema, form.description, strict=form.strict is True),))
 
 
 def _reasoning(written: _Reasoning) -> request.Reasoning:
@@ -245,9 +243,7 @@ def _thread(conversation: str | _Reference | None) -> request.ThreadRef | None:
     if conversation is None:
         return None
     thread_id, at = (
-        (conversation, "conversation")
-        if isinstance(conversation, str)
-        else (conversation.id, "conversation.id")
+        (conversation, "conversation") if isinstance(conversation, str) else (conversation.id, "conversation.id")
     )
     if not 0 < len(thread_id) <= ids.LONGEST:
         raise errors.InvalidValue(at, "must be the id of a conversation")

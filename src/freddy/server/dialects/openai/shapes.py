@@ -61,9 +61,7 @@ def pick(choices: Mapping[str, T], value: str, at: str) -> T:
 
 
 def missing(at: str) -> errors.InvalidRequest:
-    return errors.InvalidRequest(
-        f"Missing required parameter: '{at}'.", param=at, code="missing_required_parameter"
-    )
+    return errors.InvalidRequest(f"Missing required parameter: '{at}'.", param=at, code="missing_required_parameter")
 
 
 def is_object(raw: msgspec.Raw) -> bool:

@@ -223,9 +223,7 @@ def spell_choice(choice: toolspec.ToolChoice, specs: Iterable[toolspec.ToolSpec]
     forms = {spec.name: spec.form for spec in specs if isinstance(spec, toolspec.Function)}
     if isinstance(choice, toolspec.Named):
         return _NamedChoice(forms.get(choice.name, "function"), choice.name)
-    return _AllowedChoice(
-        choice.mode, [_NamedChoice(forms.get(name, "function"), name) for name in choice.names]
-    )
+    return _AllowedChoice(choice.mode, [_NamedChoice(forms.get(name, "function"), name) for name in choice.names])
 
 
 def _spell(spec: toolspec.ToolSpec) -> Tool:

@@ -87,9 +87,7 @@ def _answer(operation: Operation) -> Schema:
     if operation.answer:
         content[operation.kind] = {"schema": {"$ref": REF + operation.answer}}
         if operation.answer in ("FreddyResponse", "OpenAIResponse"):
-            content[operation.kind]["examples"] = {
-                "answer": {"value": examples.answer(_DIALECTS[operation.dialect])}
-            }
+            content[operation.kind]["examples"] = {"answer": {"value": examples.answer(_DIALECTS[operation.dialect])}}
     elif operation.kind != "application/json":
         content[operation.kind] = {"schema": {"type": "string"}}
     if operation.streams:
@@ -100,8 +98,7 @@ def _answer(operation: Operation) -> Schema:
     return {
         "description": "WebSockets are not offered." if operation.status == 426 else "Done.",
         "headers": {
-            name: {"$ref": f"#/components/headers/{name}"}
-            for name in ("x-request-id", "freddy-processing-ms")
+            name: {"$ref": f"#/components/headers/{name}"} for name in ("x-request-id", "freddy-processing-ms")
         },
         "content": content,
     }

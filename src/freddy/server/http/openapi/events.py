@@ -32,9 +32,7 @@ FREDDY = (
     Told("thinking.started", "The model begins to think.", "provider, item_id"),
     Told("thinking.delta", "Some of the thinking more.", "provider, item_id, delta"),
     Told("thinking.completed", "The thinking is over.", "provider, item_id, text"),
-    Told(
-        "reasoning.started", "As `thinking.started`, where the provider hides the text.", "provider, item_id"
-    ),
+    Told("reasoning.started", "As `thinking.started`, where the provider hides the text.", "provider, item_id"),
     Told("reasoning.delta", "As `thinking.delta`.", "provider, item_id, delta"),
     Told("reasoning.completed", "As `thinking.completed`.", "provider, item_id, text"),
     Told("error", "Something went wrong; `response.failed` follows.", "error, message, code"),

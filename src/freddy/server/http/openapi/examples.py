@@ -80,9 +80,7 @@ def stream(dialect: Dialect) -> str:
         events.ItemDone(0, message),
         events.Finished(ended),
     )
-    return b"".join(
-        (*(encode(number, event) for number, event in enumerate(happened)), dialect.end_of_stream)
-    ).decode()
+    return b"".join((*(encode(number, event) for number, event in enumerate(happened)), dialect.end_of_stream)).decode()
 
 
 def _response(dialect: Dialect) -> Response:

@@ -66,9 +66,7 @@ def answers(dialect: Dialect, schema: str) -> dict[int, Schema]:
 
 
 def _headers(status: int) -> Schema:
-    shared = {
-        name: {"$ref": f"#/components/headers/{name}"} for name in ("x-request-id", "freddy-processing-ms")
-    }
+    shared = {name: {"$ref": f"#/components/headers/{name}"} for name in ("x-request-id", "freddy-processing-ms")}
     if status in (429, 503):
         shared["retry-after"] = {"$ref": "#/components/headers/retry-after"}
     return shared

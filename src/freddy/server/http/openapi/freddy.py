@@ -80,9 +80,7 @@ _PARTS: dict[str, Schema] = {
 }
 
 _INPUT: dict[str, Schema] = {
-    "FreddyInput": {
-        "anyOf": [ref("FreddyInputMessage"), ref("FreddyInputCall"), ref("FreddyInputOutput"), _STRINGS]
-    },
+    "FreddyInput": {"anyOf": [ref("FreddyInputMessage"), ref("FreddyInputCall"), ref("FreddyInputOutput"), _STRINGS]},
     "FreddyInputMessage": thing(
         "A message. What it says may stand in `content`, in the four arrays, or in both; `content` "
         "comes first. "
@@ -164,12 +162,8 @@ _REQUEST = thing(
             {"type": "array", "items": ref("FreddyInput")},
         ),
         "model": text("Who answers. GET /v1/models lists the names.", default=DEFAULT_MODEL),
-        "instructions": text(
-            "Instructions for the model; they take the place of system messages of the history."
-        ),
-        "organization_id": text(
-            "The organization that is charged; the key implies one. Out of the key's reach: 403."
-        ),
+        "instructions": text("Instructions for the model; they take the place of system messages of the history."),
+        "organization_id": text("The organization that is charged; the key implies one. Out of the key's reach: 403."),
         "thread": either(
             "The conversation to go on with. It is made when it does not exist, under the id you chose; "
             "without it a new "
@@ -191,15 +185,10 @@ _REQUEST = thing(
             default="disabled",
         ),
         "stream": flag("Answer with server-sent events.", default=False),
-        "background": flag(
-            "Answer at once with `queued`; the response is made while nobody listens.", default=False
-        ),
-        "store": flag(
-            "`false` keeps nothing: no response to get, no thread, nothing to go on from.", default=True
-        ),
+        "background": flag("Answer at once with `queued`; the response is made while nobody listens.", default=False),
+        "store": flag("`false` keeps nothing: no response to get, no thread, nothing to go on from.", default=True),
         "include": many(
-            "What else to tell. `usage.detailed`, `message.logprobs` and `reasoning.encrypted` have an "
-            "effect today.",
+            "What else to tell. `usage.detailed`, `message.logprobs` and `reasoning.encrypted` have an effect today.",
             {"type": "string", "enum": list(aliases.INCLUDE)},
         ),
         "metadata": METADATA,
@@ -214,9 +203,7 @@ _REQUEST = thing(
             "How much a model that can think thinks first. Others ignore it.",
             {
                 "effort": word("`off` (or `none`) to `maximum` (or `max`).", aliases.EFFORTS),
-                "summary": word(
-                    "Form of the summary of what was thought.", ("auto", "concise", "detailed", "off")
-                ),
+                "summary": word("Form of the summary of what was thought.", ("auto", "concise", "detailed", "off")),
             },
         ),
         "tools": many(
@@ -231,9 +218,7 @@ _REQUEST = thing(
                 ]
             },
         ),
-        "functions": many(
-            "More functions; as in `tools`, `type` may be left out.", ref("FreddyInputFunction")
-        ),
+        "functions": many("More functions; as in `tools`, `type` may be left out.", ref("FreddyInputFunction")),
         "tool_choice": either(
             "`auto`, `none`, `required`, the name of one tool, `{type: function, name}` or `{type: "
             "allowed_tools, mode, "
@@ -256,9 +241,7 @@ _REQUEST = thing(
             ref("FreddyInputSchema"),
             {"type": "array", "items": ref("FreddyInputSchema")},
         ),
-        "response_format": either(
-            "Another spelling of `output_mode` and `json_schema`.", _STRINGS, {"type": "object"}
-        ),
+        "response_format": either("Another spelling of `output_mode` and `json_schema`.", _STRINGS, {"type": "object"}),
         "temperature": number("More is more varied. Lowered, with a warning, to the model's highest.", 0, 2),
         "top_p": number("Only the likeliest tokens that make up this share.", 0, 1),
         "presence_penalty": number("More speaks of new things.", -2, 2),
@@ -276,9 +259,7 @@ _REQUEST = thing(
             {"type": "array", "items": _STRINGS, "maxItems": 4},
         ),
         "assistant_id": text("An assistant. There are none yet: answers 404."),
-        "rules": many(
-            "Ids of rules. There are none yet: answers 404, unless `disable_rules` is true.", _STRINGS
-        ),
+        "rules": many("Ids of rules. There are none yet: answers 404, unless `disable_rules` is true.", _STRINGS),
         "disable_rules": flag("Apply no rule.", default=False),
         "rule_context": thing(
             "What rules may look at. " + _LATER,

@@ -88,9 +88,7 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "frequency_penalty": number("More repeats less.", -2, 2),
         "top_logprobs": whole("How many other tokens to tell at each place.", 0, 20),
         "seed": {"description": "The same seed and request make the same answer, where the model can."},
-        "max_output_tokens": whole(
-            "The most to write, thinking included; then the response is `incomplete`.", 1
-        ),
+        "max_output_tokens": whole("The most to write, thinking included; then the response is `incomplete`.", 1),
         "max_tool_calls": whole("The most calls of server-side tools. " + _PASSED_ON, 1),
         "tools": many(
             "Functions (`function`, `custom`, and those inside a `namespace`) are offered to the model "
@@ -98,21 +96,15 @@ _WORDS: dict[str, dict[str, Schema]] = {
             "calls for you to run. Tools of other types are handed back and not run.",
             _OBJECT,
         ),
-        "tool_choice": either(
-            "`auto`, `none`, `required`, one function, or `allowed_tools`.", _TEXT, _OBJECT
-        ),
+        "tool_choice": either("`auto`, `none`, `required`, one function, or `allowed_tools`.", _TEXT, _OBJECT),
         "parallel_tool_calls": {"description": "Whether one answer may hold several calls.", "default": True},
         "text": {"description": "Form of the answer: `format` is text, json_object or json_schema."},
         "reasoning": {"description": "How much a model that can think thinks first. Others ignore it."},
         "include": many("What else to tell.", {"type": "string", "enum": list(INCLUDABLE)}),
         "metadata": METADATA,
         "truncation": word("What to do with an input that is too long. " + _PASSED_ON, ("disabled", "auto")),
-        "previous_response_id": {
-            "description": "The response to go on from. Not together with `conversation`."
-        },
-        "conversation": {
-            "description": "The thread to go on with: one of /v1/threads, there already. Another is 404."
-        },
+        "previous_response_id": {"description": "The response to go on from. Not together with `conversation`."},
+        "conversation": {"description": "The thread to go on with: one of /v1/threads, there already. Another is 404."},
         "prompt": {"type": "object", "description": "A prompt template. " + _NONE_YET},
         "stream_options": {"description": "`include_obfuscation: false` leaves out the padding of deltas."},
         **{
@@ -125,9 +117,7 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "type": word("", ("text", "json_object", "json_schema")),
         "schema": {"type": "object", "description": "JSON Schema (2020-12); required with `json_schema`."},
     },
-    "OpenAISentText": {
-        "verbosity": word("How long the answer should be. " + _PASSED_ON, ("low", "medium", "high"))
-    },
+    "OpenAISentText": {"verbosity": word("How long the answer should be. " + _PASSED_ON, ("low", "medium", "high"))},
     "OpenAIInputMessage": {"role": word("Who speaks.", ("user", "assistant", "system", "developer"))},
     "OpenAISentPart": {
         "type": word(
@@ -141,9 +131,7 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "object": {"const": "response"},
         "created_at": {"description": "Unix seconds."},
         "completed_at": {"description": "Unix seconds; null until it has ended."},
-        "status": word(
-            "How far it is.", ("queued", "in_progress", "completed", "incomplete", "failed", "cancelled")
-        ),
+        "status": word("How far it is.", ("queued", "in_progress", "completed", "incomplete", "failed", "cancelled")),
         "error": {"description": "Why a `failed` response failed."},
         "incomplete_details": {"description": "Why an `incomplete` response ends early."},
         "model": {"description": "The model that answers."},

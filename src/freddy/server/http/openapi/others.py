@@ -38,20 +38,14 @@ COMPONENTS: dict[str, Schema] = {
         "Every name that can be asked for.",
         {
             "object": {"const": "list"},
-            "data": many(
-                "In OpenAI's shape.", {"type": "object", "properties": _MODEL, "required": list(_MODEL)}
-            ),
+            "data": many("In OpenAI's shape.", {"type": "object", "properties": _MODEL, "required": list(_MODEL)}),
             "models": many("In the platform's shape.", {"type": "object", "properties": _PLATFORM}),
             "total_count": {"type": "integer"},
         },
         required=("object", "data", "models", "total_count"),
     ),
-    "Live": thing(
-        "", {"status": {"const": "ok"}, "version": {"type": "string"}}, required=("status", "version")
-    ),
-    "Ready": thing(
-        "", {"status": word("", ("ready", "not_ready")), "checks": _CHECKS}, required=("status", "checks")
-    ),
+    "Live": thing("", {"status": {"const": "ok"}, "version": {"type": "string"}}, required=("status", "version")),
+    "Ready": thing("", {"status": word("", ("ready", "not_ready")), "checks": _CHECKS}, required=("status", "checks")),
     "Index": thing(
         "Where to go from here.",
         {
@@ -76,9 +70,7 @@ PARAMETERS: dict[str, Schema] = {
         "starting_after", whole("Tell only events with a higher `sequence_number`.", -1, default=-1)
     ),
     "limit": _query("limit", whole("Entries of a page.", 1, 100, default=20)),
-    "order": _query(
-        "order", word("By time: the newest first, or the oldest.", ("desc", "asc"), default="desc")
-    ),
+    "order": _query("order", word("By time: the newest first, or the oldest.", ("desc", "asc"), default="desc")),
     "after": _query("after", text("The id that the page follows: the `last_id` of the one before.")),
     "before": _query("before", text("The id that the page goes before.")),
     "organization_id": _query("organization_id", text("Whose; the key implies one.")),
@@ -100,8 +92,7 @@ PARAMETERS: dict[str, Schema] = {
 
 HEADERS: dict[str, Schema] = {
     "x-request-id": {
-        "description": "Names the request in the logs. One that you send is kept: up to 128 of `A-Z a-z "
-        "0-9 . _ : -`.",
+        "description": "Names the request in the logs. One that you send is kept: up to 128 of `A-Z a-z 0-9 . _ : -`.",
         "schema": {"type": "string"},
     },
     "freddy-processing-ms": {

@@ -10,8 +10,7 @@ from freddy.server.http.openapi.schemas import Schema
 Tag: TypeAlias = Literal["Freddy dialect", "OpenAI dialect", "Threads", "Models", "The server"]
 
 TAGS: dict[Tag, str] = {
-    "Freddy dialect": "Responses in the spelling of the Freddy API. Keys are accepted in snake_case and "
-    "camelCase.",
+    "Freddy dialect": "Responses in the spelling of the Freddy API. Keys are accepted in snake_case and camelCase.",
     "OpenAI dialect": "The same responses in the shapes that the official `openai` clients expect.",
     "Threads": "Kept conversations: the `thread` of one dialect is the `conversation` of the other.",
     "Models": "Who can answer.",
@@ -60,8 +59,7 @@ OPERATIONS = (
         name="createModelResponse",
         tag="Freddy dialect",
         title="Create a model response",
-        says=_STREAMED
-        + "A response that fails answers with the error's status; kept, it can be got as `failed`.",
+        says=_STREAMED + "A response that fails answers with the error's status; kept, it can be got as `failed`.",
         body="FreddyRequest",
         requests=examples.FREDDY_REQUESTS,
         answer="FreddyResponse",

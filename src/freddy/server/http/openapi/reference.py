@@ -31,9 +31,7 @@ which a neuron and a synapse are one token each, too.</p>
 def rendered(version: str) -> bytes:
     """The page as it is served."""
     told = document(version)
-    return page(
-        f"Freddy {version}: API reference", f'<div class="split">{_navigation(told)}{_main(told)}</div>'
-    )
+    return page(f"Freddy {version}: API reference", f'<div class="split">{_navigation(told)}{_main(told)}</div>')
 
 
 def _main(told: Schema) -> str:
@@ -45,9 +43,7 @@ def _main(told: Schema) -> str:
             '<a href="/openapi.json">/openapi.json</a>.</p>',
             f"<pre><code>{_e(_CURL)}</code></pre>",
             '<h2 id="authentication">Authentication</h2>',
-            _table(
-                ("", "How"), (_named(name, scheme) for name, scheme in _part(told, "securitySchemes").items())
-            ),
+            _table(("", "How"), (_named(name, scheme) for name, scheme in _part(told, "securitySchemes").items())),
             "<p>In local development mode a call without a key is answered too.</p>",
             '<h2 id="headers">Headers of every answer</h2>',
             _table(("Header", ""), (_named(name, header) for name, header in _part(told, "headers").items())),
@@ -96,9 +92,7 @@ def _navigation(told: Schema) -> str:
 def _tag(told: Schema, tag: Schema) -> str:
     name = tag["name"]
     found = (each for each in _operations(told) if each[2]["tags"] == [name])
-    heading = (
-        f'<h2 id="{_e(name.lower().replace(" ", "-"))}">{_e(name)}</h2><p>{_inline(tag["description"])}</p>'
-    )
+    heading = f'<h2 id="{_e(name.lower().replace(" ", "-"))}">{_e(name)}</h2><p>{_inline(tag["description"])}</p>'
     return heading + "".join(_operation(told, *each) for each in found)
 
 
@@ -149,9 +143,7 @@ def _examples(content: Schema) -> str:
     for name, example in content.get("examples", {}).items():
         value = example["value"]
         text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-        shown.append(
-            f"<details><summary>Example: {_e(name)}</summary><pre><code>{_e(text)}</code></pre></details>"
-        )
+        shown.append(f"<details><summary>Example: {_e(name)}</summary><pre><code>{_e(text)}</code></pre></details>")
     return "".join(shown)
 
 

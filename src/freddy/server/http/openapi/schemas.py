@@ -50,9 +50,7 @@ class Types:
         plain = kind.__name__.lstrip("_").removesuffix("View")
         name = plain if plain.startswith(self._prefix) else self._prefix + plain
         if name in self._components:
-            raise ValueError(
-                f"{kind.__module__}.{kind.__qualname__} needs a name of its own: {name} is taken"
-            )
+            raise ValueError(f"{kind.__module__}.{kind.__qualname__} needs a name of its own: {name} is taken")
         return name
 
     def _struct(self, kind: type[Struct], words: Mapping[str, Schema]) -> Schema:

@@ -35,9 +35,7 @@ class PageRoutes:
     async def index(self, scope: Scope, _receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         if _wants_html(headers.get("accept", "")):
-            await _send_page(
-                send, self._index_page(f"{scope['scheme']}://{headers.get('host', 'localhost')}")
-            )
+            await _send_page(send, self._index_page(f"{scope['scheme']}://{headers.get('host', 'localhost')}"))
             return
         told = {
             "name": "freddy",

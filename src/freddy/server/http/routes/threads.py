@@ -20,9 +20,7 @@ class ThreadRoutes:
     async def create(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = wire.decode_thread_create(await self._read(scope, receive))
         caller = require(scope["caller"], "threads:write", asked.organization_id)
-        thread = await self._threads.create(
-            caller, thread_id=asked.id, title=asked.title, metadata=asked.metadata
-        )
+        thread = await self._threads.create(caller, thread_id=asked.id, title=asked.title, metadata=asked.metadata)
         await send_json(send, wire.encode_thread(thread), status=201)
 
     async def list(self, scope: Scope, receive: Receive, send: Send) -> None:

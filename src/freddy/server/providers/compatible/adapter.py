@@ -15,7 +15,6 @@ from freddy.server.ports.wire import Wire
 from freddy.server.providers import _failures, _sse
 from freddy.server.providers.compatible import request, stream
 
-
 _Told = TypeVar("_Told")
 
 _GOODBYE_SECONDS = 0.02
@@ -36,9 +35,7 @@ class Compatible:
     `counter` leads to a server with llama.cpp's `/apply-template` and `/tokenize`, where there is one.
     """
 
-    def __init__(
-        self, wire: Wire, profile: Profile, *, key: str | None = None, counter: Wire | None = None
-    ) -> None:
+    def __init__(self, wire: Wire, profile: Profile, *, key: str | None = None, counter: Wire | None = None) -> None:
         self.profile = profile
         self.availability: Availability = "ready"
         self._wire = wire

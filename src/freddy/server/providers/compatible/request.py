@@ -28,9 +28,7 @@ def body(turn: Turn, profile: Profile) -> bytes:
     if turn.live:
         told["stream_options"] = {"include_usage": True}
     options: Json = {
-        "temperature": None
-        if sampling.temperature is None
-        else min(sampling.temperature, profile.max_temperature),
+        "temperature": None if sampling.temperature is None else min(sampling.temperature, profile.max_temperature),
         "top_p": sampling.top_p,
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,

@@ -165,9 +165,7 @@ class Reader:
         if words is not None:
             if words.content:
                 logprobs = choice.logprobs
-                said.append(
-                    deltas.Text(words.content, tuple(_logprobs(logprobs)) if logprobs is not None else ())
-                )
+                said.append(deltas.Text(words.content, tuple(_logprobs(logprobs)) if logprobs is not None else ()))
             if thought := words.reasoning_content or words.reasoning:
                 said.insert(len(said) - bool(words.content), deltas.Reasoning(thought))
             if words.refusal:

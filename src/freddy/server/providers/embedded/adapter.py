@@ -74,9 +74,7 @@ class Embedded:
 
     async def stream(self, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
         with self._room.entered():
-            bounded = msgspec.structs.replace(
-                turn, max_output_tokens=turn.max_output_tokens or self._answer_tokens
-            )
+            bounded = msgspec.structs.replace(turn, max_output_tokens=turn.max_output_tokens or self._answer_tokens)
             needs = await self._needs(bounded)
             async with self._room.taken(needs), contextlib.aclosing(self._stream(bounded)) as answer:
                 async for batch in answer:

@@ -19,9 +19,7 @@ async def improve(engine: Engine, weights: Weights, choice: Choice, *, folder: P
     """Returns when the model answers, or when it could not be had: that is logged, the present one stays."""
     stopped = threading.Event()
     try:
-        await asyncio.to_thread(
-            pull.pull, weights, folder, index=index, progress=_progress(weights.name, stopped)
-        )
+        await asyncio.to_thread(pull.pull, weights, folder, index=index, progress=_progress(weights.name, stopped))
         await engine.switch(choice)
     except (WeightsUnavailable, EngineUnavailable, OSError) as error:
         log.warning("model_not_pulled", extra={"model": weights.name, "reason": str(error)})

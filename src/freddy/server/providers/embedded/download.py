@@ -30,10 +30,7 @@ def download(
         try:
             _go_on(client, url, target, most=most, tell=tell)
         except httpx2.HTTPStatusError as error:
-            if (
-                error.response.status_code < 500
-                and error.response.status_code != HTTPStatus.TOO_MANY_REQUESTS
-            ):
+            if error.response.status_code < 500 and error.response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
                 raise
             reason: httpx2.HTTPError = error
         except httpx2.TransportError as error:

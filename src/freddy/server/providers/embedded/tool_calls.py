@@ -14,16 +14,12 @@ from freddy.server.core import deltas, items
 from freddy.server.providers.embedded.tool_prompt import CALL, CALL_END, canonical
 
 _OPENING = re.compile(r"<tool_call>|^[ \t]*(?:```|[{\[])", re.MULTILINE)
-_HALF_OPEN = re.compile(
-    r"(?:<(?:t(?:o(?:o(?:l(?:_(?:c(?:a(?:l(?:l)?)?)?)?)?)?)?)?)?|^[ \t]*`{0,2})\Z", re.MULTILINE
-)
+_HALF_OPEN = re.compile(r"(?:<(?:t(?:o(?:o(?:l(?:_(?:c(?:a(?:l(?:l)?)?)?)?)?)?)?)?)?|^[ \t]*`{0,2})\Z", re.MULTILINE)
 _FENCE = re.compile(r"[ \t]*```(\w*)[ \t]*\n")
 _FENCES = ("", "json", "tool_call", "xml")
 _BEFORE_KEY = re.compile(r"\s*(?:\[\s*)?(?:\{\s*)?")
 _KEYS = ("name", "function", "type", "arguments", "parameters")
-_CUT_CALL = re.compile(
-    r'\s*\[?\s*\{\s*"name"\s*:\s*"([^"]+)"\s*,\s*"(?:arguments|parameters)"\s*:\s*(?=[{"])'
-)
+_CUT_CALL = re.compile(r'\s*\[?\s*\{\s*"name"\s*:\s*"([^"]+)"\s*,\s*"(?:arguments|parameters)"\s*:\s*(?=[{"])')
 _MISSING = ("", "}", "}}", "]", "}]", "}}]")
 _SPENT = 32
 """Pieces of text after the only call of a turn until nobody waits for the model's own end."""
@@ -41,9 +37,7 @@ class _Found:
 class Reader:
     """One answer. Feed it every delta but keep the last, `Stop`, for `close`."""
 
-    def __init__(
-        self, names: Iterable[str], *, parallel: bool, answered: Collection[tuple[str, str]] = ()
-    ) -> None:
+    def __init__(self, names: Iterable[str], *, parallel: bool, answered: Collection[tuple[str, str]] = ()) -> None:
         """`answered`: calls, by name and canonical arguments, that are not made again."""
         self.repeats = False
         """The model makes only calls whose outputs it has: it will not get on by itself."""

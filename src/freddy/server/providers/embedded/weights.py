@@ -40,8 +40,7 @@ class Listed:
 def available(folder: Path, known: tuple[Weights, ...] = CATALOG) -> tuple[Listed, ...]:
     """Every known model, and the other GGUF files in the folder."""
     listed = [
-        Listed(weights.name, weights.size, _found(weights, folder), weights.note, weights.licence)
-        for weights in known
+        Listed(weights.name, weights.size, _found(weights, folder), weights.note, weights.licence) for weights in known
     ]
     ours = {name for weights in known for name in (weights.file, _recoded(weights, folder).name)}
     listed += [
@@ -120,9 +119,7 @@ def _file(name: str, folder: Path, known: tuple[Weights, ...]) -> Path:
         if path.is_file():
             return path
     names = ", ".join(weights.name for weights in known)
-    raise WeightsUnavailable(
-        f"no model is called {name!r}", f"use one of {names}, or the path of a GGUF file"
-    )
+    raise WeightsUnavailable(f"no model is called {name!r}", f"use one of {names}, or the path of a GGUF file")
 
 
 def _found(weights: Weights, folder: Path) -> Path | None:

@@ -74,11 +74,7 @@ class MemoryChannel:
         oldest = self._clock.monotonic() - self._keep_seconds
         while self._ended:
             run_id, at = next(iter(self._ended.items()))
-            if (
-                at > oldest
-                and len(self._ended) <= self._keep_runs
-                and self._ended_events <= self._keep_events
-            ):
+            if at > oldest and len(self._ended) <= self._keep_runs and self._ended_events <= self._keep_events:
                 return
             self.forget(run_id)
 

@@ -21,18 +21,14 @@ _ADD_ORGANIZATION = Statement(
     sqlite.insert(_organizations).values(statements.params(_organizations)).on_conflict_do_nothing()
 )
 _GET_ORGANIZATION = Statement(sa.select(_organizations).where(_organizations.c.id == param("id")))
-_LIST_ORGANIZATIONS = Statement(
-    sa.select(_organizations).order_by(_organizations.c.created_at, _organizations.c.id)
-)
+_LIST_ORGANIZATIONS = Statement(sa.select(_organizations).order_by(_organizations.c.created_at, _organizations.c.id))
 _ADD_KEY = Statement(_keys.insert().values(statements.params(_keys)))
 _FIND_KEY = Statement(sa.select(_keys).where(_keys.c.digest == param("digest")))
 _LIST_KEYS = Statement(sa.select(_keys).order_by(_keys.c.created_at, _keys.c.id))
 _UPDATE_KEY = Statement(
     _keys.update()
     .where(_keys.c.id == param("id"))
-    .values(
-        {name: param(name) for name in ("name", "organization_ids", "scopes", "expires_at", "revoked_at")}
-    )
+    .values({name: param(name) for name in ("name", "organization_ids", "scopes", "expires_at", "revoked_at")})
 )
 _organization_ids = msgspec.json.Decoder(tuple[str, ...])
 _scopes = msgspec.json.Decoder(tuple[Scope, ...])
@@ -45,9 +41,7 @@ class SqlAccounts:
         self._database = database
 
     async def add_organization(self, organization: Organization) -> None:
-        values = _ADD_ORGANIZATION.bind(
-            id=organization.id, name=organization.name, created_at=organization.created_at
-        )
+        values = _ADD_ORGANIZATION.bind(id=organization.id, name=organization.name, created_at=organization.created_at)
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(_ADD_ORGANIZATION.sql, values)
@@ -70,9 +64,7 @@ class SqlAccounts:
             try:
                 connection.execute(_ADD_KEY.sql, values)
             except sqlite3.IntegrityError as error:
-                raise errors.Conflict(
-                    f"There is a key {key.id!r}, or one with its secret, already."
-                ) from error
+                raise errors.Conflict(f"There is a key {key.id!r}, or one with its secret, already.") from error
 
         await self._database.write(work)
 
@@ -86,15 +78,11 @@ class SqlAccounts:
 
     async def update_key(self, key: ApiKey) -> bool:
         values = _UPDATE_KEY.bind(id=key.id, **_changeable(key))
-        return await self._database.write(
-            lambda connection: connection.execute(_UPDATE_KEY.sql, values).rowcount > 0
-        )
+        return await self._database.write(lambda connection: connection.execute(_UPDATE_KEY.sql, values).rowcount > 0)
 
     async def _rows(self, statement: Statement, **values: Value) -> list[Row]:
         bound = statement.bind(**values)
-        return await self._database.read(
-            lambda connection: connection.execute(statement.sql, bound).fetchall()
-        )
+        return await self._database.read(lambda connection: connection.execute(statement.sql, bound).fetchall())
 
 
 def _changeable(key: ApiKey) -> dict[str, Value]:

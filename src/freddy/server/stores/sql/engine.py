@@ -29,9 +29,7 @@ class Database:
     process's lock.
     """
 
-    def __init__(
-        self, path: Path | None, *, readers: int = 2, batch: int = 256, patience: float = 5.0
-    ) -> None:
+    def __init__(self, path: Path | None, *, readers: int = 2, batch: int = 256, patience: float = 5.0) -> None:
         self._path = path or Path()
         self._throwaway = path is None
         self._patience = patience

@@ -65,12 +65,8 @@ def close_writer(connection: sqlite3.Connection) -> None:
         connection.close()
 
 
-def _open(
-    path: Path, purpose: Literal["read", "write", "throwaway"], *, patience: float
-) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path, isolation_level=None, timeout=patience, cached_statements=_CACHED_STATEMENTS
-    )
+def _open(path: Path, purpose: Literal["read", "write", "throwaway"], *, patience: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=patience, cached_statements=_CACHED_STATEMENTS)
     try:
         for pragma in _PRAGMAS[purpose]:
             connection.execute(pragma)

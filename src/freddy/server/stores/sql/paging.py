@@ -18,9 +18,7 @@ _LAST: tuple[Value, ...] = (2**62, "", -1)
 class Listing:
     """The rows of `query` in the order of `key`, whose first column is a number; `cursor` is their id."""
 
-    def __init__(
-        self, query: sa.Select[Any], *, key: Sequence[sa.Column[Any]], cursor: sa.Column[Any]
-    ) -> None:
+    def __init__(self, query: sa.Select[Any], *, key: Sequence[sa.Column[Any]], cursor: sa.Column[Any]) -> None:
         self._width = len(key)
         lows = [param(f"low_{place}") for place in range(self._width)]
         highs = [param(f"high_{place}") for place in range(self._width)]

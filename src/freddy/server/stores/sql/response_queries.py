@@ -60,9 +60,7 @@ TOUCH_THREAD = Statement(
     )
 )
 OWNER = Statement(sa.select(_responses.c.organization_id).where(_responses.c.id == param("id")))
-KEPT = Statement(
-    sa.select(_items.c.position).where(_items.c.response_id == param("id"), _items.c.direction == "out")
-)
+KEPT = Statement(sa.select(_items.c.position).where(_items.c.response_id == param("id"), _items.c.direction == "out"))
 GET = Statement(sa.select(*rows.RESPONSE).where(*_this))
 PARTS = Statement(
     sa.select(_items.c.direction, _items.c.data)

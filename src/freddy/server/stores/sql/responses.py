@@ -92,9 +92,7 @@ class SqlResponses:
             if not connection.execute(queries.END.sql, end).rowcount:  # deleted while it was made
                 return
             if response.output:
-                kept = {
-                    row[0] for row in connection.execute(queries.KEPT.sql, queries.KEPT.bind(id=response.id))
-                }
+                kept = {row[0] for row in connection.execute(queries.KEPT.sql, queries.KEPT.bind(id=response.id))}
                 missing = ((place, item) for place, item in enumerate(response.output) if place not in kept)
                 connection.executemany(rows.INSERT_ITEM.sql, _item_rows(response, "out", missing))
             if touch:
@@ -119,13 +117,9 @@ class SqlResponses:
             lambda connection: connection.execute(queries.DELETE.sql, values).rowcount > 0
         )
 
-    async def input_items(
-        self, organization_id: str, response_id: str, page: Page
-    ) -> tuple[Sequence[Item], bool]:
+    async def input_items(self, organization_id: str, response_id: str, page: Page) -> tuple[Sequence[Item], bool]:
         def work(connection: sqlite3.Connection) -> tuple[Sequence[Item], bool]:
-            found, more = queries.INPUT.page(
-                connection, page, id=response_id, organization_id=organization_id
-            )
+            found, more = queries.INPUT.page(connection, page, id=response_id, organization_id=organization_id)
             return [rows.item(data) for (data,) in found], more
 
         return await self._database.read(work)
@@ -160,9 +154,7 @@ class SqlResponses:
 
         def work(connection: sqlite3.Connection) -> int:
             lost = [
-                queries.FAIL.bind(
-                    id=response_id, completed_at=now, outcome=rows.failed_outcome(outcome, _INTERRUPTED)
-                )
+                queries.FAIL.bind(id=response_id, completed_at=now, outcome=rows.failed_outcome(outcome, _INTERRUPTED))
                 for response_id, outcome in connection.execute(
                     queries.UNFINISHED.sql, queries.UNFINISHED.bind()
                 ).fetchall()

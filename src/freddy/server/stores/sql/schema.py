@@ -20,9 +20,7 @@ _STAMP = (
 )
 
 
-def bring_up(
-    connection: sqlite3.Connection, path: Path, *, head: str = HEAD, migrations: Path = MIGRATIONS
-) -> None:
+def bring_up(connection: sqlite3.Connection, path: Path, *, head: str = HEAD, migrations: Path = MIGRATIONS) -> None:
     """Safe when two processes start at once: one changes the schema while the other waits."""
     if version(connection) == head:
         return

@@ -118,15 +118,11 @@ class SqlThreads:
             pinned_at=thread.pinned_at,
             updated_at=thread.updated_at,
         )
-        return await self._database.write(
-            lambda connection: connection.execute(_UPDATE.sql, values).rowcount > 0
-        )
+        return await self._database.write(lambda connection: connection.execute(_UPDATE.sql, values).rowcount > 0)
 
     async def delete(self, organization_id: str, thread_id: str) -> bool:
         values = _DELETE.bind(id=thread_id, organization_id=organization_id)
-        return await self._database.write(
-            lambda connection: connection.execute(_DELETE.sql, values).rowcount > 0
-        )
+        return await self._database.write(lambda connection: connection.execute(_DELETE.sql, values).rowcount > 0)
 
     async def items(self, organization_id: str, thread_id: str) -> Sequence[Item]:
         values = _ITEMS.bind(id=thread_id, organization_id=organization_id)
@@ -134,9 +130,7 @@ class SqlThreads:
             lambda connection: [rows.item(data) for (data,) in connection.execute(_ITEMS.sql, values)]
         )
 
-    async def page_items(
-        self, organization_id: str, thread_id: str, page: Page
-    ) -> tuple[Sequence[ThreadItem], bool]:
+    async def page_items(self, organization_id: str, thread_id: str, page: Page) -> tuple[Sequence[ThreadItem], bool]:
         def work(connection: sqlite3.Connection) -> tuple[Sequence[ThreadItem], bool]:
             found, more = _PAGE.page(connection, page, id=thread_id, organization_id=organization_id)
             return [ThreadItem(rows.item(data), owner, at) for data, owner, at in found], more

@@ -44,9 +44,7 @@ def upgrade() -> None:
         sa.Column("pinned_at", sa.BigInteger),
         sa.PrimaryKeyConstraint("organization_id", "id", name="pk_threads"),
     )
-    op.create_index(
-        "ix_threads_organization_id_created_at_id", "threads", ["organization_id", "created_at", "id"]
-    )
+    op.create_index("ix_threads_organization_id_created_at_id", "threads", ["organization_id", "created_at", "id"])
     op.create_table(
         "responses",
         sa.Column("seq", sa.Integer, nullable=False),
@@ -95,9 +93,7 @@ def upgrade() -> None:
         sa.Column("type", sa.Text, nullable=False),
         sa.Column("data", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("response_id", "direction", "position", name="pk_items"),
-        sa.ForeignKeyConstraint(
-            ["response_id"], ["responses.id"], name="fk_items_responses", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["response_id"], ["responses.id"], name="fk_items_responses", ondelete="CASCADE"),
     )
     op.create_index("ix_items_id", "items", ["id"])
     op.create_index(
