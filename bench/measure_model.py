@@ -64,7 +64,7 @@ async def compare(ways: dict[str, Ask]) -> None:
     for name in ways:
         print(f"  {name:16} {rate[name]:6.1f} tokens a second, first after {first[name]:6.0f} ms")
     print(
-        f"  ratio: {rate[through] / rate[alone]:.3f} of the rate, {first[alone] / first[through]:.3f} of the first one's speed"
+        f"  ratio {rate[through] / rate[alone]:.3f} of the rate, {first[alone] / first[through]:.3f} of the first one's speed"
     )
 
 

@@ -96,7 +96,7 @@ class MemoryStores:
 
     def __init__(self) -> None:
         self.kept: dict[str, Response] = {}
-        self.threads_kept: dict[str, Thread] = {}
+        self.threads_kept: dict[tuple[str, str], Thread] = {}
         self.journal: list[tuple[str, str, object]] = []
         self.gates: dict[str, asyncio.Event] = {}
         self.faults: dict[str, Exception] = {}
@@ -119,14 +119,17 @@ class MemoryResponses:
         self._memory = memory
 
     async def open(self, response: Response) -> None:
+        await self._memory.reach("open")
+        self._begin(response)
+        self._memory.journal.append(("open", response.id, response))
+
+    def _begin(self, response: Response) -> None:
         memory = self._memory
-        await memory.reach("open")
-        thread = memory.threads_kept.get(response.thread_id or "")
-        if thread is not None and thread.organization_id != response.organization_id:
-            raise errors.Conflict("The thread belongs to another organization", param="thread")
+        place = (response.organization_id, response.thread_id or "")
+        thread = memory.threads_kept.get(place)
         if response.thread_id is not None and thread is None:
             wanted = response.request.thread
-            memory.threads_kept[response.thread_id] = Thread(
+            memory.threads_kept[place] = Thread(
                 id=response.thread_id,
                 organization_id=response.organization_id,
                 created_at=response.created_at,
@@ -134,7 +137,13 @@ class MemoryResponses:
                 metadata=wanted.metadata if wanted else {},
             )
         memory.kept[response.id] = response
-        memory.journal.append(("open", response.id, response))
+
+    async def keep(self, response: Response) -> None:
+        await self._memory.reach("keep")
+        if response.id not in self._memory.kept:
+            self._begin(response)
+            self._end(response)
+        self._memory.journal.append(("keep", response.id, response))
 
     async def add_items(self, response_id: str, start: int, items: Sequence[items.Item]) -> None:
         memory = self._memory
@@ -148,18 +157,22 @@ class MemoryResponses:
         memory.journal.append(("add_items", response_id, tuple(items)))
 
     async def finish(self, response: Response) -> None:
+        await self._memory.reach("finish")
+        self._end(response)
+        self._memory.journal.append(("finish", response.id, response))
+
+    def _end(self, response: Response) -> None:
         memory = self._memory
-        await memory.reach("finish")
         memory.kept[response.id] = response
-        thread = memory.threads_kept.get(response.thread_id or "")
+        place = (response.organization_id, response.thread_id or "")
+        thread = memory.threads_kept.get(place)
         if thread is not None and response.status in _SUCCEEDED and response.completed_at is not None:
-            memory.threads_kept[thread.id] = replace(
+            memory.threads_kept[place] = replace(
                 thread,
                 updated_at=response.completed_at,
                 last_message_at=response.completed_at,
                 last_model=response.model,
             )
-        memory.journal.append(("finish", response.id, response))
 
     async def get(self, organization_id: str, response_id: str) -> Response | None:
         await self._memory.reach("get")
@@ -215,12 +228,12 @@ class MemoryThreads:
         self._memory = memory
 
     async def create(self, thread: Thread) -> None:
-        if thread.id in self._memory.threads_kept:
+        if (thread.organization_id, thread.id) in self._memory.threads_kept:
             raise errors.Conflict("The id is taken", param="id")
-        self._memory.threads_kept[thread.id] = thread
+        self._memory.threads_kept[thread.organization_id, thread.id] = thread
 
     async def get(self, organization_id: str, thread_id: str) -> Thread | None:
-        found = self._memory.threads_kept.get(thread_id)
+        found = self._memory.threads_kept.get((organization_id, thread_id))
         return found if found and found.organization_id == organization_id else None
 
     async def list(self, organization_id: str, page: Page) -> tuple[Sequence[Thread], bool]:
@@ -231,13 +244,13 @@ class MemoryThreads:
     async def update(self, thread: Thread) -> bool:
         if await self.get(thread.organization_id, thread.id) is None:
             return False
-        self._memory.threads_kept[thread.id] = thread
+        self._memory.threads_kept[thread.organization_id, thread.id] = thread
         return True
 
     async def delete(self, organization_id: str, thread_id: str) -> bool:
         if await self.get(organization_id, thread_id) is None:
             return False
-        del self._memory.threads_kept[thread_id]
+        del self._memory.threads_kept[organization_id, thread_id]
         for response in list(self._memory.kept.values()):
             if response.thread_id == thread_id:
                 del self._memory.kept[response.id]

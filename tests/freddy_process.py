@@ -5,6 +5,7 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 
 BOUND = 30.0
 """Seconds that anything may take before it counts as never."""
@@ -37,9 +39,7 @@ class Served:
         return httpx2.Client(base_url=self.url, headers=_credential(key or self.key), timeout=BOUND, limits=_MANY)
 
     def asynchronous(self, key: str | None = None) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(
-            base_url=self.url, headers=_credential(key or self.key), timeout=BOUND, limits=_MANY
-        )
+        return httpx2.AsyncClient(base_url=self.url, headers=_credential(key or self.key), timeout=BOUND, limits=_MANY)
 
     def said(self) -> str:
         """What it wrote to stderr until now."""
@@ -56,6 +56,10 @@ class Served:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    def wait_closed(self) -> None:
+        """Until nobody can connect any more."""
+        wait_until(lambda: not _connects(self.port))
+
     def wait_ended(self) -> int:
         return self.process.wait(BOUND)
 
@@ -63,6 +67,14 @@ class Served:
         """As a power cut does."""
         self.process.kill()
         self.process.wait(BOUND)
+
+
+def _connects(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), BOUND).close()
+    except ConnectionError:
+        return False
+    return True
 
 
 _MANY = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
@@ -159,3 +171,11 @@ def _greeting(process: subprocess.Popen[bytes], log: Path) -> str:
         assert piece, f"it did not start: {log.read_text()}"
         said += piece
     return said.decode()
+
+
+def share_models(home: Path, places: pytest.TempPathFactory) -> None:
+    """Gives a home the models folder of the whole test run, so that the floor model is made ready only once."""
+    shared = places.getbasetemp() / "shared-models"
+    shared.mkdir(exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "models").symlink_to(shared, target_is_directory=True)

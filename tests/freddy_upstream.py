@@ -1,4 +1,4 @@
-"""A chat-completions server in a thread of its own, for servers that run as processes. What it does is in the prompt."""
+"""A chat-completions server in a thread of its own, for servers that run as processes. Prompts steer it."""
 
 import asyncio
 import contextlib
@@ -15,8 +15,8 @@ BOUND = 30.0
 class Upstream:
     """Says `WORDS`. By what the last message contains it does otherwise:
 
-    `hold` waits after the second word until `release`; `call` begins a function call after the words, and holds
-    in the middle of its arguments; `repeat` says the message itself; `break` refuses with what it was asked.
+    `hold` waits after the second word until `release`; `call` calls a function after the words, and holds in
+    the middle of its arguments; `repeat` says the message itself; `break` fails and tells what it was asked.
     """
 
     def __init__(self) -> None:
@@ -158,17 +158,16 @@ def _chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
     return {"id": "c", "object": "chat.completion.chunk", "model": "scripted", "choices": [choice]}
 
 
-def _completion(
-    chunks: list[dict[str, Any]], stop: dict[str, Any], usage: dict[str, int]
-) -> dict[str, Any]:
+def _completion(chunks: list[dict[str, Any]], stop: dict[str, Any], usage: dict[str, int]) -> dict[str, Any]:
     said = [chunk["choices"][0]["delta"] for chunk in chunks]
-    message: dict[str, Any] = {"role": "assistant", "content": "".join(one.get("content", "") for one in said)}
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": "".join(one.get("content", "") for one in said),
+    }
     calls = [call for one in said for call in one.get("tool_calls", ())]
     if calls:
         arguments = "".join(call["function"]["arguments"] for call in calls)
-        message["tool_calls"] = [
-            {**calls[0], "function": {**calls[0]["function"], "arguments": arguments}}
-        ]
+        message["tool_calls"] = [{**calls[0], "function": {**calls[0]["function"], "arguments": arguments}}]
     choice = {"index": 0, "message": message, "finish_reason": stop["choices"][0]["finish_reason"]}
     return {"id": "c", "object": "chat.completion", "model": "scripted", "choices": [choice], "usage": usage}
 

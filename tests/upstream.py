@@ -17,7 +17,10 @@ MODEL = "stage-2026-01-01"
 """What this server calls itself in every answer."""
 
 _BODIES = {
-    kind.__name__: (TypeAdapter(kind), frozenset(kind.__annotations__) | frozenset(params.CompletionCreateParamsBase.__annotations__))
+    kind.__name__: (
+        TypeAdapter(kind),
+        frozenset(kind.__annotations__) | frozenset(params.CompletionCreateParamsBase.__annotations__),
+    )
     for kind in (params.CompletionCreateParamsStreaming, params.CompletionCreateParamsNonStreaming)
 }
 
@@ -184,7 +187,7 @@ class Upstream:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.url = "http://127.0.0.1:%d/v1" % self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
         return self
 
     async def __aexit__(self, *_: object) -> None:

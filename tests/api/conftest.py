@@ -5,9 +5,9 @@ import socket
 
 import pytest
 from gateway import serving, settings
-from upstream import Upstream
 
 from freddy.server.config import settings as parts
+from upstream import Upstream
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,11 @@ import json
 import socket
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 import openai
 import uvicorn
-from upstream import PATIENCE, Upstream
 
 import freddy
 from freddy.server.accounts import keys
@@ -19,14 +18,16 @@ from freddy.server.config import Settings
 from freddy.server.config import Upstream as UpstreamSettings
 from freddy.server.config import settings as parts
 from freddy.server.core.accounts import ApiKey, Organization, Scope
-from freddy.server.serving import _Server
 from freddy.server.stores.sql.accounts import SqlAccounts
 from freddy.server.stores.sql.engine import Database
 from freddy.server.wiring import House, open_house
 from freddy.server.world import RandomIds, SystemClock
+from upstream import PATIENCE, Upstream
 
 DEV_KEY = "sk-frdy-development-key-of-this-test"
 UPSTREAM_KEY = "sk-upstream-0123456789"
+PLAIN: dict[str, Any] = {"trust_env": False, "verify": False}
+"""How an HTTP client is made that reads neither the environment nor certificates: there is no TLS here."""
 MODELS = ("stage", "stage-*", "gpt-*", "claude-*", "o3")
 
 
@@ -37,9 +38,7 @@ def settings(home: Path, upstream: Upstream, **changes: Any) -> Settings:
         "store": parts.Store(database=home / "freddy.db"),
         "model": parts.Model(name="none", pull=False),
         "upstreams": (
-            UpstreamSettings(
-                name="stage", url=upstream.url, key=UPSTREAM_KEY, models=MODELS, default_model="stage"
-            ),
+            UpstreamSettings(name="stage", url=upstream.url, key=UPSTREAM_KEY, models=MODELS, default_model="stage"),
         ),
     }
     return Settings(home=home, **{**sections, **changes})
@@ -86,10 +85,10 @@ class Gateway:
         self.url = url
         self.settings = settings
         self.upstream = upstream
-        self.key: str | None = DEV_KEY
+        self._clients: dict[str | None, httpx2.AsyncClient] = {}
         self._stack = contextlib.AsyncExitStack()
 
-    async def __aenter__(self) -> "Gateway":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -100,10 +99,13 @@ class Gateway:
         return int(self.url.rpartition(":")[2])
 
     def http(self, key: str | None = DEV_KEY) -> httpx2.AsyncClient:
-        """A plain client, closed when the test is over."""
-        headers = {"authorization": f"Bearer {key}"} if key else {}
-        client = httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=PATIENCE, trust_env=False)
-        self._stack.push_async_callback(client.aclose)
+        """A plain client with this key, closed when the test is over."""
+        client = self._clients.get(key)
+        if client is None:
+            client = self._clients[key] = httpx2.AsyncClient(
+                base_url=self.url, headers={"authorization": f"Bearer {key}"} if key else {}, timeout=PATIENCE, **PLAIN
+            )
+            self._stack.push_async_callback(client.aclose)
         return client
 
     def openai(self, key: str = DEV_KEY, **options: Any) -> openai.AsyncOpenAI:
@@ -112,7 +114,7 @@ class Gateway:
             base_url=f"{self.url}/v1",
             max_retries=0,
             timeout=PATIENCE,
-            http_client=httpx2.AsyncClient(trust_env=False),
+            http_client=httpx2.AsyncClient(**PLAIN),
             **options,
         )
         self._stack.push_async_callback(client.close)
@@ -120,7 +122,10 @@ class Gateway:
 
     def freddy(self, key: str = DEV_KEY, **options: Any) -> freddy.AsyncFreddyClient:
         client = freddy.AsyncFreddyClient(
-            key, base_url=self.url, **{"max_retries": 0, "timeout": PATIENCE, **options}
+            key,
+            base_url=self.url,
+            http_client=self.http(None),
+            **{"max_retries": 0, "timeout": PATIENCE, **options},
         )
         self._stack.push_async_callback(client.close)
         return client
@@ -158,9 +163,10 @@ class Gateway:
         """The response, asked for until it is over: never more than a moment."""
         async with asyncio.timeout(PATIENCE):
             while True:
-                found = (await self.get(f"/v1/model/response/{response_id}")).json()
-                if found["status"] not in ("queued", "in_progress"):
-                    return found
+                reply = await self.get(f"/v1/model/response/{response_id}")
+                # One that tells nothing before its end may be kept only then.
+                if reply.status_code == 200 and reply.json()["status"] not in ("queued", "in_progress"):
+                    return reply.json()
 
     @contextlib.asynccontextmanager
     async def accounts(self) -> AsyncIterator[SqlAccounts]:
@@ -176,9 +182,7 @@ class Gateway:
     ) -> keys.Minted:
         clock, ids = SystemClock(), RandomIds()
         more = {} if scopes is None else {"scopes": scopes}
-        minted = keys.mint(
-            "test", organization_ids, clock=clock, ids_from=ids, expires_at=expires_at, **more
-        )
+        minted = keys.mint("test", organization_ids, clock=clock, ids_from=ids, expires_at=expires_at, **more)
         async with self.accounts() as accounts:
             for name in organization_ids:
                 await accounts.add_organization(Organization(id=name, name=name, created_at=0))
@@ -218,7 +222,7 @@ def spelled(dialect: str, **body: Any) -> tuple[str, dict[str, Any]]:
 
 @contextlib.asynccontextmanager
 async def serving(settings: Settings, upstream: Upstream) -> AsyncIterator[Gateway]:
-    """The server as `freddy serve` runs it, but for signals and the words it prints."""
+    """The server as `freddy serve` runs it, but for signals, its greeting, and the pause that uvicorn ends with."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
     async with open_house(settings) as house:
@@ -234,11 +238,20 @@ async def serving(settings: Settings, upstream: Upstream) -> AsyncIterator[Gatew
             timeout_graceful_shutdown=1,
         )
         config.load()
-        server = _Server(config, house.host)
+        server = uvicorn.Server(config)
         server.lifespan = config.lifespan_class(config)
         await server.startup(sockets=[listener])
         try:
             async with Gateway(house, f"http://127.0.0.1:{listener.getsockname()[1]}", settings, upstream) as gateway:
                 yield gateway
         finally:
-            await server.shutdown(sockets=[listener])
+            for one in server.servers:
+                one.close()
+            state = server.server_state
+            for connection in list(state.connections):
+                connection.shutdown()
+            async with asyncio.timeout(PATIENCE):
+                while state.connections or state.tasks:  # noqa: ASYNC110 uvicorn tells nobody when they are gone
+                    await asyncio.sleep(0)
+                for one in server.servers:
+                    await one.wait_closed()

@@ -2,6 +2,7 @@
 
 import pytest
 from gateway import spelled
+
 from promises import promise
 from upstream import Answer, Break, Gate, call, text, thought
 

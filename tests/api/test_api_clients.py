@@ -8,12 +8,13 @@ import httpx2
 import openai
 import pydantic
 import pytest
-from gateway import DEV_KEY
-from promises import promise
-from upstream import MODEL, PATIENCE, Answer, Break, Fault, Gate, call, text, thought
+from gateway import DEV_KEY, PLAIN
 
 import freddy
-from freddy import types
+from freddy import _settings, types
+from freddy._async.transport import AsyncTransport
+from promises import promise
+from upstream import MODEL, PATIENCE, Answer, Break, Fault, Gate, call, text, thought
 
 WEATHER = {
     "type": "function",
@@ -35,7 +36,7 @@ class Capital(pydantic.BaseModel):
 
 
 def sync_openai(gateway) -> openai.OpenAI:
-    http = httpx2.Client(trust_env=False)
+    http = httpx2.Client(**PLAIN)
     return openai.OpenAI(
         api_key=DEV_KEY, base_url=f"{gateway.url}/v1", max_retries=0, timeout=PATIENCE, http_client=http
     )
@@ -201,9 +202,13 @@ async def test_the_openai_client_raises_when_a_stream_fails_in_its_middle(gatewa
     client = gateway.openai()
     stream = await client.responses.create(model="stage", input="Hi", stream=True)
     told = []
-    with pytest.raises(openai.APIError):
+
+    async def read() -> None:
         async for event in stream:
             told.append(event.type)  # noqa: PERF401 what came before the failure counts
+
+    with pytest.raises(openai.APIError):
+        await read()
     assert "response.output_text.delta" in told
     assert "response.completed" not in told
 
@@ -300,7 +305,7 @@ async def test_the_freddy_client_keeps_finds_cancels_and_deletes(gateway, upstre
     await client.responses.create(inputs="Again", thread=first.thread)
     assert [role for role, _ in upstream.last.messages] == ["user", "assistant", "user"]
     messages = await client.threads.messages(first.thread, order="asc")
-    assert [message.content for message in messages.data] == ["Hi", "Hello there."] + ["Again", "Hello there."]
+    assert [message.content for message in messages.data] == ["Hi", "Hello there.", "Again", "Hello there."]
     assert (await client.responses.get(first.id)).output_text == "Hello there."
     assert (await client.responses.cancel(first.id)).status == "completed"
     assert [item.content[0].text async for item in await client.responses.input_items(first.id)] == ["Hi"]
@@ -334,9 +339,17 @@ async def test_the_freddy_client_tells_when_to_come_back(gateway, upstream):
 
 
 async def test_the_freddy_client_goes_on_after_a_failure_that_passes(gateway, upstream):
-    upstream.says(Fault(503, retry_after="0"), Answer(text("Now.")))
-    async with freddy.AsyncFreddyClient(DEV_KEY, base_url=gateway.url, max_retries=1) as client:
+    upstream.says(Fault(503, retry_after="7"), Answer(text("Now.")))
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    settings = _settings.complete(DEV_KEY, base_url=gateway.url, organization_id=None)
+    transport = AsyncTransport(settings, http_client=gateway.http(None), max_retries=1, sleep=sleep)
+    async with freddy.AsyncFreddyClient.over(transport) as client:
         assert (await client.responses.create(inputs="Hi")).output_text == "Now."
+    assert waited == [7]
 
 
 async def test_the_freddy_client_raises_when_a_stream_fails_in_its_middle(gateway, upstream):

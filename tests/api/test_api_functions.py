@@ -4,6 +4,7 @@ import json
 
 import pytest
 from gateway import spelled
+
 from promises import promise
 from upstream import Answer, call, text
 
@@ -24,7 +25,7 @@ def calls() -> Answer:
     return Answer(call("get_weather", '{"unit":"C",', '"city":"Oslo"}', call_id="call_a"))
 
 
-@promise(112, 201, 202, 204, 205, 209, 210, 271)
+@promise(201, 202, 204, 205, 209, 210, 271)
 @pytest.mark.parametrize("dialect", ["freddy", "openai"])
 async def test_a_function_reaches_the_model_and_its_call_the_caller(gateway, upstream, dialect):
     upstream.says(calls())
@@ -42,7 +43,7 @@ async def test_a_function_reaches_the_model_and_its_call_the_caller(gateway, ups
     assert response["status"] == "completed"
 
 
-@promise(211, 236)
+@promise(211)
 async def test_arguments_come_in_the_order_of_the_schema(gateway, upstream):
     upstream.says(calls(), calls())
     response = await gateway.ask("freddy", tools=[WEATHER])
@@ -149,7 +150,6 @@ async def test_strictness_reaches_the_model(gateway, upstream):
         assert upstream.last.body["tools"][0]["function"]["strict"] is wanted
 
 
-@promise(207)
 async def test_a_call_that_needs_approval_says_so(gateway, upstream):
     upstream.says(calls())
     response = await gateway.ask("freddy", tools=[WEATHER | {"require_approval": True}])
@@ -176,9 +176,7 @@ async def test_a_custom_tool_speaks_free_text_in_both_directions(gateway, upstre
     assert (item["type"], item["input"], item["call_id"]) == ("custom_tool_call", "*** Begin", "call_a")
     assert [event["delta"] for event in told.of("response.custom_tool_call_input.delta")] == ["*** Begin"]
     output = {"type": "custom_tool_call_output", "call_id": "call_a", "output": "ok"}
-    await gateway.ask(
-        "openai", tools=[tool], input=[output], previous_response_id=told.last["response"]["id"]
-    )
+    await gateway.ask("openai", tools=[tool], input=[output], previous_response_id=told.last["response"]["id"])
     assert [role for role, _ in upstream.last.messages] == ["user", "assistant", "tool"]
     assert json.loads(upstream.last.body["messages"][1]["tool_calls"][0]["function"]["arguments"]) == {
         "input": "*** Begin"

@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 from gateway import spelled
+
 from upstream import PATIENCE, Answer, Gate, text
 
 DIALECTS = ("freddy", "openai")
@@ -76,9 +77,7 @@ async def test_a_second_listener_keeps_the_response_going(gateway, upstream):
         async with gateway.listening(*spelled("openai", stream=True)) as first:
             response_id = (await first.next())["response"]["id"]
             await first.next("response.output_text.delta")
-            second = await stack.enter_async_context(
-                gateway.listening(f"/v1/responses/{response_id}?stream=true")
-            )
+            second = await stack.enter_async_context(gateway.listening(f"/v1/responses/{response_id}?stream=true"))
             await second.next("response.output_text.delta")
         gate.open()
         completed = await second.next("response.completed")
@@ -111,8 +110,8 @@ async def test_one_client_that_leaves_takes_no_other_along(gateway, upstream):
 
 
 async def test_a_client_that_leaves_in_the_middle_of_its_request_starts_nothing(gateway, upstream):
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    writer.write(b"POST /v1/model/response HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{\"inputs\":")
+    _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(b'POST /v1/model/response HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"inputs":')
     await writer.drain()
     writer.close()
     await writer.wait_closed()

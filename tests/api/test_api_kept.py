@@ -2,10 +2,10 @@
 
 import pytest
 from gateway import Stream, serving, settings, spelled
-from promises import promise
-from upstream import Answer, Break, Gate, text
 
 from freddy.server.config import settings as parts
+from promises import promise
+from upstream import Answer, Break, Gate, text
 
 DIALECTS = {"freddy": "/v1/model/response", "openai": "/v1/responses"}
 
@@ -183,7 +183,6 @@ async def test_a_number_to_follow_from_must_be_one(gateway, after):
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, "starting_after")
 
 
-@promise(51)
 async def test_input_items_come_in_pages(gateway):
     words = [f"word {number}" for number in range(5)]
     asked = [{"role": "user", "content": word} for word in words]

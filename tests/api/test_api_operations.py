@@ -9,11 +9,11 @@ import openai
 import pytest
 from gateway import DEV_KEY, MODELS, UPSTREAM_KEY, serving, settings, spelled
 from prometheus_client.parser import text_string_to_metric_families
-from promises import promise
-from upstream import MODEL, Answer, Break, Fault, Gate, text
 
 from freddy.server import logs
 from freddy.server.config import settings as parts
+from promises import promise
+from upstream import MODEL, Answer, Break, Fault, Gate, text
 
 
 async def measured(gateway) -> dict[tuple[str, frozenset], float]:
@@ -104,8 +104,24 @@ async def test_without_a_model_the_default_answers_and_the_reply_says_which_it_w
 @promise(33, 34, 273)
 @pytest.mark.parametrize(
     "name",
-    ["ftg-3.0", "gpt-4o", "gpt-4.1", "gpt-4.1-vision", "gpt-5", "gpt-5.4-nano", "claude-sonnet-4"]
-    + ["claude-sonnet-4-20250514", "claude-3-5-sonnet-20241022", "gpt-5.4", "gpt-5.2", "gpt-4o-mini"],
+    [
+        "ftg-3.0",
+        "gpt-4o",
+        "gpt-4o-mini",
+        "gpt-4.1",
+        "gpt-4.1-mini",
+        "gpt-4.1-vision",
+        "gpt-5",
+        "gpt-5-mini",
+        "gpt-5-nano",
+        "gpt-5.2",
+        "gpt-5.4",
+        "gpt-5.4-mini",
+        "gpt-5.4-nano",
+        "claude-sonnet-4",
+        "claude-sonnet-4-20250514",
+        "claude-3-5-sonnet-20241022",
+    ],
 )
 async def test_the_documented_models_are_served(gateway, upstream, name):
     await gateway.ask("freddy", model=name)
@@ -233,7 +249,6 @@ async def test_a_server_that_must_stop_says_of_a_response_that_it_failed(upstrea
     assert kept["response"] == "One"
 
 
-@promise(6, 8)
 async def test_a_visitor_is_told_where_to_go(gateway):
     told = (await gateway.get("/", key=None)).json()
     assert {"docs", "openapi", "models"} <= told["links"].keys()

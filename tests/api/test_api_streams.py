@@ -6,11 +6,11 @@ import openresponses_types as open_responses
 import pytest
 from gateway import Stream, spelled
 from openai.types.responses import Response, ResponseStreamEvent
-from promises import promise
 from pydantic import TypeAdapter
-from upstream import Answer, Gate, call, likely, refusal, text, thought
 
 from freddy.server.config import settings as parts
+from promises import promise
+from upstream import Answer, Gate, call, likely, refusal, text, thought
 
 SDK_EVENT = TypeAdapter(ResponseStreamEvent)
 OPEN_EVENTS = {

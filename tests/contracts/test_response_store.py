@@ -257,3 +257,16 @@ async def test_many_write_at_once_and_nothing_is_lost(responses: ResponseStore) 
             assert await responses.get(ACME, response.id) == ended
 
     await asyncio.gather(*(go_through(writer) for writer in range(64)))
+
+
+async def test_a_response_kept_whole_is_as_one_that_was_opened_and_finished(
+    responses: ResponseStore, threads: ThreadStore
+) -> None:
+    whole = completed(begun("hello", thread_id="thrd_1"), "well", "met")
+    await responses.keep(whole)
+    await responses.keep(whole)
+    assert await responses.get(ACME, whole.id) == whole
+    assert await threads.items(ACME, "thrd_1") == [*whole.request.input, *whole.output]
+    thread = await threads.get(ACME, "thrd_1")
+    assert thread is not None
+    assert thread.last_message_at == whole.completed_at

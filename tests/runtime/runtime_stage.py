@@ -80,7 +80,7 @@ class Stage:
             items.Message(self.ids.new("msg"), "user", (items.Text(one),)) if isinstance(one, str) else one
             for one in said or ("Hi",)
         )
-        wanted = request.Request(**{"model": next(iter(self.models)), "input": input_} | asked)
+        wanted = request.Request(**{"model": next(iter(self.models)), "input": input_, "stream": True} | asked)
         return await self.responses.start(wanted, caller)
 
     async def hear(self, response: Response, after: int = -1) -> list[events.Event]:

@@ -28,13 +28,13 @@ async def test_a_thread_is_read_in_order_before_the_input(stage, stores):
     await played.perform("3", "4", thread=request.ThreadRef("thrd_x"))
     assert words(played) == ["1", "A", "2", "A", "3", "4"]
     assert first.thread_id == second.thread_id == "thrd_x"
-    assert stores.threads_kept["thrd_x"].metadata == {"k": "v"}
+    assert stores.threads_kept["org_1", "thrd_x"].metadata == {"k": "v"}
 
 
 async def test_a_thread_that_nobody_named_gets_an_id(stage, stores):
     played = await stage(deltas.Text("A"), STOP)
     ended = await played.perform("1", thread=request.ThreadRef())
-    assert ended.thread_id in stores.threads_kept
+    assert ("org_1", ended.thread_id) in stores.threads_kept
     await played.perform("2", thread=request.ThreadRef(ended.thread_id))
     assert words(played) == ["1", "A", "2"]
 
@@ -63,9 +63,10 @@ async def test_a_failed_run_leaves_no_trace_in_its_thread(stage):
 async def test_a_thread_of_others_is_not_read_and_not_written(stage, stores):
     played = await stage(deltas.Text("A"), STOP)
     await played.perform("1", thread=request.ThreadRef("thrd_x"))
-    with pytest.raises(errors.Conflict):
-        await played.start("2", thread=request.ThreadRef("thrd_x"), caller=STRANGER)
-    assert len(played.model.turns) == 1
+    await played.perform("2", thread=request.ThreadRef("thrd_x"), caller=STRANGER)
+    assert words(played) == ["2"]
+    await played.perform("3", thread=request.ThreadRef("thrd_x"))
+    assert words(played) == ["1", "A", "3"]
 
 
 async def test_a_chain_of_responses_is_read_oldest_first(stage):

@@ -524,7 +524,8 @@ async def test_two_followers_hear_the_same(stage):
 
 
 def asked(played, text: str = "Hi") -> request.Request:
-    return request.Request("scripted", (items.Message(played.ids.new("msg"), "user", (items.Text(text),)),))
+    said = items.Message(played.ids.new("msg"), "user", (items.Text(text),))
+    return request.Request("scripted", (said,), stream=True)
 
 
 async def once(played, *, caller=CALLER, key: str = "key", body: bytes = b"body"):
@@ -540,7 +541,7 @@ async def test_the_same_request_sent_twice_begins_one_response(stage, stores):
         await stores.asked.wait()
         gate.set()
     first, second = (one.result() for one in both)
-    assert first == second == await once(played)
+    assert first.id == second.id == (await once(played)).id
     assert await played.hear(first) == await played.hear(second)
     assert len(stores.kept) == len(played.model.turns) == 1
 
@@ -567,3 +568,28 @@ async def test_a_request_that_never_began_may_be_sent_again(stage, stores):
         await once(played)
     del stores.faults["open"]
     assert check_run(await played.hear(await once(played))).status == "completed"
+
+
+# Whole answers
+
+
+async def test_a_whole_answer_is_kept_by_one_write_at_its_end(stage, stores):
+    played = await stage(deltas.Text("Hello"), STOP)
+    ended = await played.perform(stream=False)
+    assert [written for written, _, _ in stores.journal] == ["keep"]
+    assert stores.kept[ended.id] == ended
+
+
+async def test_a_whole_answer_that_comes_in_pieces_is_kept_piece_by_piece(stage, stores):
+    played = await stage(deltas.Reasoning("Hm"), deltas.Text("Hello"), STOP)
+    ended = await played.perform(stream=False)
+    assert [written for written, _, _ in stores.journal] == ["open", "add_items", "finish"]
+    assert stores.kept[ended.id] == ended
+
+
+async def test_a_whole_answer_that_cannot_be_kept_is_told_as_failed(stage, stores):
+    stores.faults["keep"] = errors.StorageUnavailable("The disk is full")
+    played = await stage(deltas.Text("Hello"), STOP)
+    ended = (await played.hear(await played.start(stream=False)))[-1].response
+    assert (ended.status, ended.failure.code) == ("failed", "storage_unavailable")
+    assert not stores.kept

@@ -72,18 +72,12 @@ class Server:
 
     def http(self) -> Any:
         transport = httpx2.MockTransport(self.handle)
-        return (
-            httpx2.Client(transport=transport)
-            if self.kind == "sync"
-            else httpx2.AsyncClient(transport=transport)
-        )
+        return httpx2.Client(transport=transport) if self.kind == "sync" else httpx2.AsyncClient(transport=transport)
 
     def public_client(self, *args: Any, **options: Any) -> Any:
         """A client made the way a user makes it."""
         http = self.http()
-        made = (FreddyClient if self.kind == "sync" else AsyncFreddyClient)(
-            *args, http_client=http, **options
-        )
+        made = (FreddyClient if self.kind == "sync" else AsyncFreddyClient)(*args, http_client=http, **options)
         self._clients += [made, Closing(http)]
         return made
 
@@ -186,9 +180,7 @@ def events(*told: dict[str, Any] | str) -> list[bytes]:
 
 
 def stream_of(*pieces: bytes | Exception, **headers: str) -> httpx2.Response:
-    return httpx2.Response(
-        200, stream=Pieces(*pieces), headers={"content-type": "text/event-stream"} | headers
-    )
+    return httpx2.Response(200, stream=Pieces(*pieces), headers={"content-type": "text/event-stream"} | headers)
 
 
 def told_events(*, status: str = "completed") -> list[dict[str, Any]]:

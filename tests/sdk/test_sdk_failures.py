@@ -7,6 +7,7 @@ import pytest
 from scripted_server import BASE_URL, Pieces, fault, ok, settled, stream_of
 
 import freddy
+from promises import promise
 
 BY_STATUS = {
     400: freddy.BadRequestError,
@@ -30,6 +31,7 @@ async def ask(client, **keywords):
     return await settled(client.responses.create(inputs="Hi", **keywords))
 
 
+@promise(282)
 @pytest.mark.parametrize(("status", "kind"), BY_STATUS.items())
 async def test_each_status_has_its_error(server, status, kind):
     server.answers(

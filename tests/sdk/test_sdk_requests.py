@@ -6,10 +6,12 @@ from scripted_server import BASE_URL, gathered, message, ok, response, settled
 
 import freddy
 from freddy import _settings
+from promises import promise
 
 MODEL_RESPONSE = f"{BASE_URL}/v1/model/response"
 
 
+@promise(278)
 async def test_a_body_holds_what_was_given_and_nothing_else(server):
     server.answers(ok())
     await settled(
@@ -62,6 +64,7 @@ async def test_what_json_cannot_hold_is_refused_before_anything_is_sent(server):
     assert server.requests == []
 
 
+@promise(14, 18)
 async def test_the_client_names_itself_and_sends_its_key_as_a_bearer(server):
     server.answers(ok())
     await settled(server.client(api_key="key-1").responses.create(inputs="Hi"))
@@ -76,6 +79,7 @@ async def test_without_a_key_no_credential_is_sent(server):
     assert str(server.request.url) == "http://127.0.0.1:8000/v1/model/response"
 
 
+@promise(19)
 async def test_the_environment_gives_what_is_not_given(server, monkeypatch):
     monkeypatch.setenv("FREDDY_API_KEY", "from-environment")
     monkeypatch.setenv("FREDDY_BASE_URL", "https://gateway.test/freddy/v1/")

@@ -164,9 +164,7 @@ async def test_a_refusal_of_the_request_is_raised_when_the_stream_is_opened(serv
 
 async def test_pings_and_unknown_events_do_no_harm(server):
     unknown = {"type": "response.daydream.delta", "sequence_number": 1, "dream": {"of": "sheep"}}
-    server.answers(
-        stream_of(WHOLE[0], b": ping\n\n", *events(unknown), b"event: nameless\ndata: {}\n\n", *WHOLE[1:])
-    )
+    server.answers(stream_of(WHOLE[0], b": ping\n\n", *events(unknown), b"event: nameless\ndata: {}\n\n", *WHOLE[1:]))
     told = await gathered(server.client().responses.stream(inputs="Hi"))
     assert len(told) == 8
     assert isinstance(told[1], types.UnknownEvent)

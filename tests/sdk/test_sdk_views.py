@@ -11,6 +11,7 @@ from scripted_server import message, ok, response, settled
 
 import freddy
 from freddy import types
+from promises import promise
 
 ROOT = Path(__file__).parents[2]
 SEARCH = {"type": "tool_call", "id": "tool_1", "tool_name": "web_search", "query": "q", "result": "r"}
@@ -21,6 +22,7 @@ def kinds(items):
     return [type(item).__name__ for item in items]
 
 
+@promise(280, 281)
 async def test_a_response_is_read_by_attribute(server):
     server.answers(ok(response(metadata={"keys": "mine"}), **{"x-request-id": "req_1"}))
     answer = await settled(server.client().responses.create(inputs="Hi"))
@@ -32,6 +34,7 @@ async def test_a_response_is_read_by_attribute(server):
     assert answer.to_dict() == response(metadata={"keys": "mine"})
 
 
+@promise(280)
 def test_the_final_message_is_first_in_output_and_items_keep_their_order():
     answer = types.Response(
         response(output=[message("Let me see. ", "msg_1"), SEARCH, message("Found.", "msg_2"), CALL])
@@ -95,6 +98,7 @@ def test_a_function_call_reads_the_same_in_its_flat_and_in_its_nested_form(form)
     assert call.require_approval is None
 
 
+@promise(281)
 def test_an_image_is_found_under_both_spellings():
     for names in ({"image_url": "u", "file_id": "f"}, {"imageUrl": "u", "fileId": "f"}):
         [image] = types.Response(response(output=[{"type": "image"} | names])).output
@@ -102,6 +106,7 @@ def test_an_image_is_found_under_both_spellings():
         assert (image.image_url, image.file_id) == ("u", "f")
 
 
+@promise(281)
 def test_files_of_the_code_interpreter_are_views():
     done = {"type": "code_interpreter_output", "files": [{"id": "file_1", "name": "chart.png"}]}
     [output] = types.Response(response(output=[done])).output

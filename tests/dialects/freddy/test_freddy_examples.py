@@ -29,9 +29,7 @@ def names(request: Request) -> list[str]:
     return [tool.name if isinstance(tool, toolspec.Function) else tool.type for tool in request.tools]
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in BODIES if path.name != OTHER_DIALECT], ids=lambda p: p.name
-)
+@pytest.mark.parametrize("path", [path for path in BODIES if path.name != OTHER_DIALECT], ids=lambda p: p.name)
 def test_every_published_body_is_read_as_it_means(path, new_id):
     body = json.loads(path.read_bytes())
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from freddy.server.core import errors, items, toolspec
 from freddy.server.core.request import Output, Reasoning, Request, Sampling, Schema, ThreadRef
 from freddy.server.dialects.freddy import FREDDY, aliases, threads
+from promises import promise
 
 HI = items.Message("msg_1", "user", (items.Text("Hi"),))
 
@@ -37,10 +38,9 @@ def refused(body: object) -> errors.FreddyError:
     return raised.value
 
 
+@promise(32, 117, 206, 215)
 def test_the_smallest_request_has_every_default():
-    assert decode({"inputs": "Hi"}) == Request(
-        model="ftg-3.0", input=(HI,), max_tool_calls=20, thread=ThreadRef()
-    )
+    assert decode({"inputs": "Hi"}) == Request(model="ftg-3.0", input=(HI,), max_tool_calls=20, thread=ThreadRef())
 
 
 def test_a_request_may_say_everything():
@@ -378,11 +378,13 @@ def test_every_spelling_of_a_tool_type_is_known(spelling, kind):
     assert (spec.type if isinstance(spec, toolspec.Other) else "function") == kind
 
 
+@promise(101)
 @pytest.mark.parametrize(("spelling", "effort"), aliases.EFFORTS.items())
 def test_every_spelling_of_an_effort_is_known(spelling, effort):
     assert decode(ask(reasoning={"effort": spelling})).reasoning == Reasoning(effort)
 
 
+@promise(74)
 @pytest.mark.parametrize("name", aliases.INCLUDE)
 def test_every_documented_include_is_kept(name):
     assert decode(ask(include=[name])).include == (name,)
@@ -391,6 +393,7 @@ def test_every_documented_include_is_kept(name):
 # --- Inputs -----------------------------------------------------------------------------------
 
 
+@promise(43, 44, 45, 47)
 def test_content_comes_before_texts_images_audio_and_files():
     assert with_inputs(
         {
@@ -451,6 +454,7 @@ def test_content_may_be_parts_in_the_ways_of_other_apis():
     )
 
 
+@promise(39, 40, 213)
 def test_the_published_follow_up_joins_the_output_to_its_call_by_name():
     inputs = with_inputs(
         {"role": "user", "texts": [{"text": "Weather?"}]},
@@ -519,9 +523,7 @@ def test_calls_of_chat_completions_are_understood():
         {
             "role": "assistant",
             "content": "Let me look.",
-            "tool_calls": [
-                {"id": "call_x", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-            ],
+            "tool_calls": [{"id": "call_x", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
         },
         {"role": "tool", "tool_call_id": "call_x", "content": [{"type": "text", "text": "7"}]},
     )
@@ -533,6 +535,7 @@ def test_calls_of_chat_completions_are_understood():
     )
 
 
+@promise(53, 257)
 @pytest.mark.parametrize(
     "inputs",
     [
@@ -554,6 +557,7 @@ def test_inputs_without_any_content_are_refused(inputs):
 # --- Threads ----------------------------------------------------------------------------------
 
 
+@promise(55, 57)
 @pytest.mark.parametrize(
     ("fields", "thread"),
     [
@@ -572,6 +576,7 @@ def test_a_new_thread_is_made_unless_the_request_says_otherwise(fields, thread):
     assert decode(ask(**fields)).thread == thread
 
 
+@promise(63)
 def test_a_thread_and_a_previous_response_exclude_each_other():
     failure = refused(ask(previous_response_id="resp_1", threadId="thrd_1"))
 
@@ -582,6 +587,7 @@ def test_a_thread_and_a_previous_response_exclude_each_other():
 # --- Tools ------------------------------------------------------------------------------------
 
 
+@promise(114)
 @pytest.mark.parametrize(
     ("choice", "meant"),
     [
@@ -638,6 +644,7 @@ def test_the_keys_of_a_schema_keep_their_order():
 NOT_A_NAME = "must be 1 to 64 letters, digits, _ or -, and not begin with a digit or -"
 
 
+@promise(222, 223, 225, 226, 227, 260)
 @pytest.mark.parametrize(
     ("body", "param", "details"),
     [
@@ -775,6 +782,7 @@ def test_a_wrong_value_is_refused_with_its_place_and_the_cure(body, param, detai
     assert details is None or failure.details == details
 
 
+@promise(89)
 def test_an_unknown_include_is_told_which_ones_there_are():
     failure = refused(ask(include=["all", "everything"]))
 
@@ -847,9 +855,7 @@ WORDS = st.sampled_from(
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
     LEAVES | WORDS | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=3), inner, max_size=4)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=3), inner, max_size=4),
     max_leaves=12,
 )
 

@@ -13,6 +13,7 @@ from freddy.server.core.response import Response
 from freddy.server.core.usage import Usage
 from freddy.server.dialects.freddy import FREDDY
 from freddy.server.dialects.freddy.response import Units, usage_view
+from promises import promise
 
 EXAMPLES = Path(__file__).parent / "examples"
 REQUEST = Request(model="gpt-4.1", input=(), max_tool_calls=20)
@@ -47,9 +48,7 @@ def other(kind: str, **fields: object) -> items.Other:
 def holds(ours: object, theirs: object) -> bool:
     """Whether ours says all that theirs says."""
     if isinstance(theirs, dict):
-        return isinstance(ours, dict) and all(
-            key in ours and holds(ours[key], value) for key, value in theirs.items()
-        )
+        return isinstance(ours, dict) and all(key in ours and holds(ours[key], value) for key, value in theirs.items())
     if isinstance(theirs, list):
         return (
             isinstance(ours, list)
@@ -59,6 +58,7 @@ def holds(ours: object, theirs: object) -> bool:
     return ours == theirs
 
 
+@promise(229, 230, 231, 232, 234, 238, 239, 240)
 def test_a_response_is_told_whole():
     message = {
         "type": "message",
@@ -108,6 +108,7 @@ def message_of(sample: dict) -> items.Message:
     return items.Message(item.get("id", "msg_1"), "assistant", (items.Text(item["content"][0]["text"]),))
 
 
+@promise(124, 233, 237)
 @pytest.mark.parametrize(
     "file",
     [
@@ -158,9 +159,7 @@ def test_reasoning_is_told_beside_the_output():
     assert answer["reasoning"] == {"effort": "high", "summary": None, "content": "One.\n\nTwo."}
     assert [item["type"] for item in answer["output"]] == ["message"]
 
-    answer = made(
-        items.Reasoning("rs_1", summaries=("S",), encrypted="xyz"), include=("reasoning.encrypted",)
-    )
+    answer = made(items.Reasoning("rs_1", summaries=("S",), encrypted="xyz"), include=("reasoning.encrypted",))
     assert answer["reasoning"] == {
         "effort": None,
         "summary": "S",
@@ -173,6 +172,7 @@ SCHEMA = msgspec.Raw(b'{"type":"object","properties":{"to":{},"subject":{},"body
 TOOLS = (toolspec.Function("send", parameters=SCHEMA, require_approval=True), toolspec.Function("ping"))
 
 
+@promise(209, 210)
 def test_a_function_call_is_told_flat_and_nested():
     answer = made(items.FunctionCall("fc_1", "call_1", "ping", "{}"), tools=TOOLS)
 
@@ -191,6 +191,7 @@ def test_a_function_call_is_told_flat_and_nested():
     assert answer["response"] == ""
 
 
+@promise(211)
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
@@ -241,6 +242,7 @@ LOGPROBS = (items.Logprob("Hi", -0.5, (72, 105), (items.TopLogprob("Yo", -1.5, (
 SAID = items.Message("msg_1", "assistant", (items.Text("Hi", logprobs=LOGPROBS),))
 
 
+@promise(84, 224)
 @pytest.mark.parametrize(
     "asked",
     [{"include": ("message.logprobs",)}, {"include": ("all",)}, {"sampling": Sampling(logprobs=True)}],
@@ -259,6 +261,7 @@ def test_probabilities_are_told_when_asked_for(asked):
     assert "logprobs" not in made(SAID)["output"][0]["content"][0]
 
 
+@promise(87, 283, 284)
 @pytest.mark.parametrize("include", ["usage.detailed", "all"])
 def test_usage_is_told_in_neurons_and_synapses_when_asked_for(include):
     assert made(HELLO, include=(include,))["usage"] == {
@@ -291,6 +294,7 @@ def test_a_failed_response_says_why():
     }
 
 
+@promise(91)
 def test_a_cut_response_says_what_cut_it():
     answer = told(replace(RESPONSE, status="incomplete", incomplete_reason="max_output_tokens"))
 

@@ -144,9 +144,7 @@ def test_messages_are_told_with_what_belongs_to_them():
                 1,
                 "assistant",
                 "",
-                tool_calls=[
-                    {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
-                ],
+                tool_calls=[{"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}],
             ),
             message("fco_1", "resp_2", 2, "tool", "a cat", tool_call_id="call_1", name="look"),
             message("msg_2", "resp_2", 3, "assistant", "No."),

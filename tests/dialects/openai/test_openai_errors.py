@@ -50,9 +50,7 @@ def test_an_error_has_openais_status_type_and_code(error, status, kind, code):
 
 def test_what_would_be_right_follows_in_the_message():
     _, body = OPENAI.encode_error(errors.InvalidValue("temperature", "must be between 0 and 2").as_failure())
-    assert json.loads(body)["error"]["message"] == (
-        "Invalid parameter value: temperature must be between 0 and 2"
-    )
+    assert json.loads(body)["error"]["message"] == ("Invalid parameter value: temperature must be between 0 and 2")
 
 
 def test_a_wait_is_told_in_words():

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from freddy.server.core import deltas, events, items
 from freddy.server.dialects.openai import OPENAI, EventEncoder
+from promises import promise
 
 SDK_EVENT = TypeAdapter(ResponseStreamEvent)
 OPEN_EVENTS = {
@@ -25,9 +26,7 @@ def client(sent: list[bytes]) -> openai.OpenAI:
         headers = {"content-type": "text/event-stream"}
         return httpx2.Response(200, headers=headers, content=b"".join([*sent, OPENAI.end_of_stream]))
 
-    return openai.OpenAI(
-        api_key="k", max_retries=0, http_client=httpx2.Client(transport=httpx2.MockTransport(answer))
-    )
+    return openai.OpenAI(api_key="k", max_retries=0, http_client=httpx2.Client(transport=httpx2.MockTransport(answer)))
 
 
 def final(scene: str):
@@ -52,6 +51,7 @@ def test_each_told_event_is_one_whole_frame_and_the_numbers_have_no_gap(scene):
         assert written["sequence_number"] == number
 
 
+@promise(254)
 @pytest.mark.parametrize("scene", sorted(SCENES))
 def test_every_event_fits_the_types_of_the_openai_sdk(scene):
     for frame in frames(SCENES[scene]):
@@ -79,6 +79,7 @@ def test_every_event_fits_the_types_of_open_responses(scene):
         OPEN_EVENTS[written["type"]].model_validate(written)
 
 
+@promise(254)
 def test_a_text_answer_is_told_in_the_order_that_openai_tells_it():
     assert [data(frame)["type"] for frame in frames(SCENES["text"])] == [
         "response.created",

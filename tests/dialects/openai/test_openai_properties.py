@@ -77,14 +77,7 @@ VALUES = [
     "none",
     "web_search_call",
 ]
-LEAVES = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False)
-    | st.text()
-    | st.sampled_from(VALUES)
-)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.sampled_from(VALUES)
 JSON = st.recursive(
     LEAVES,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(WORDS) | st.text(), inner),
@@ -105,9 +98,7 @@ RICH_TEXTS = st.builds(
             st.integers(0, 9),
         )
     ).map(tuple),
-    st.lists(st.builds(items.Logprob, TEXT, st.floats(-9, 0), st.lists(st.integers(0, 255)).map(tuple))).map(
-        tuple
-    ),
+    st.lists(st.builds(items.Logprob, TEXT, st.floats(-9, 0), st.lists(st.integers(0, 255)).map(tuple))).map(tuple),
 )
 SEEN = st.one_of(
     TEXTS,

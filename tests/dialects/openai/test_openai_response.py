@@ -215,16 +215,12 @@ def test_encrypted_reasoning_and_logprobs_are_for_those_who_asked():
     )
     plain = written(response_to(decode(), output=output))["output"]
     asked = written(
-        response_to(
-            decode(include=["reasoning.encrypted_content", "message.output_text.logprobs"]), output=output
-        )
+        response_to(decode(include=["reasoning.encrypted_content", "message.output_text.logprobs"]), output=output)
     )["output"]
     assert "encrypted_content" not in plain[0]
     assert plain[1]["content"][0]["logprobs"] == []
     assert asked[0]["encrypted_content"] == "c2VjcmV0"
-    assert asked[1]["content"][0]["logprobs"] == [
-        {"token": "a", "logprob": -1.0, "bytes": [], "top_logprobs": []}
-    ]
+    assert asked[1]["content"][0]["logprobs"] == [{"token": "a", "logprob": -1.0, "bytes": [], "top_logprobs": []}]
 
 
 def test_a_response_of_a_thread_names_its_conversation():

@@ -35,6 +35,10 @@ class ResponseStore(Protocol):
         """
         ...
 
+    async def keep(self, response: Response) -> None:
+        """Keeps a response that has ended and was never opened: all of it at once. Repeating it changes nothing."""
+        ...
+
     async def add_items(self, response_id: str, start: int, items: Sequence[Item]) -> None:
         """Keeps finished output items; `start` is the first one's place in the output. Repeating it changes nothing."""
         ...

@@ -10,32 +10,47 @@ from freddy.server.ports.stores import ResponseStore
 
 
 class Recorder:
+    """A run that tells nothing before its end is kept by one write, at its end; any other from its beginning on."""
+
     def __init__(self, responses: ResponseStore, channel: Channel) -> None:
         self._responses = responses
         self._channel = channel
+        self._unopened: set[str] = set()
 
     async def open(self, run: Run) -> None:
         """Raises `errors.StorageUnavailable`: a run that cannot be kept does not begin."""
-        if run.response.request.store:
-            await self._responses.open(run.response)
-        self._channel.open(run.response.id)
+        response = run.response
+        if response.request.store:
+            if run.live:
+                await self._responses.open(response)
+            else:
+                self._unopened.add(response.id)
+        self._channel.open(response.id)
 
     async def tell(self, run: Run, batch: Sequence[events.Event]) -> None:
         """Keeps finished items and the end, then tells the batch. May be repeated when it was interrupted."""
-        last = batch[-1]
-        if run.response.request.store:
-            if isinstance(last, events.Finished):
-                await self.keep_end(last.response)
-            elif done := [event for event in batch if type(event) is events.ItemDone]:
-                await self._responses.add_items(run.response.id, done[0].index, _items(done))
+        last, response = batch[-1], run.response
+        if isinstance(last, events.Finished):
+            await self.keep_end(last.response)
+        elif response.request.store and (done := [event for event in batch if type(event) is events.ItemDone]):
+            if response.id in self._unopened:
+                await self._responses.open(response)
+                self._unopened.discard(response.id)
+            await self._responses.add_items(response.id, done[0].index, _items(done))
         self.tell_only(run, batch)
 
     async def keep_end(self, response: Response) -> None:
-        if response.request.store:
+        if not response.request.store:
+            return
+        if response.id in self._unopened:
+            await self._responses.keep(response)
+            self._unopened.discard(response.id)
+        else:
             await self._responses.finish(response)
 
     def tell_only(self, run: Run, batch: Sequence[events.Event]) -> None:
         if isinstance(batch[-1], events.Finished):
+            self._unopened.discard(run.response.id)
             # Only the last batch holds what is not told.
             batch = [event for event in batch if not isinstance(event, events.UNTOLD)]
         self._channel.append(run.response.id, batch)

@@ -39,7 +39,9 @@ def _chain() -> sa.CTE:
 _links = _chain()
 
 ADD_THREAD = Statement(sqlite.insert(_threads).values(statements.params(_threads)).on_conflict_do_nothing())
-ADD = Statement(_responses.insert().values(statements.params(_responses, leave_out=("seq",))))
+_added = sqlite.insert(_responses).values(statements.params(_responses, leave_out=("seq",)))
+ADD = Statement(_added)
+ADD_ONCE = Statement(_added.on_conflict_do_nothing(index_elements=["id"]))
 END = Statement(
     _responses.update()
     .where(*_this)

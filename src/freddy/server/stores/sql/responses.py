@@ -27,21 +27,7 @@ class SqlResponses:
         self._database = database
 
     async def open(self, response: Response) -> None:
-        values = queries.ADD.bind(
-            id=response.id,
-            organization_id=response.organization_id,
-            key_id=response.key_id,
-            thread_id=response.thread_id,
-            previous_response_id=response.request.previous_response_id,
-            status=response.status,
-            model=response.model,
-            provider=response.provider,
-            created_at=response.created_at,
-            completed_at=response.completed_at,
-            request=rows.request_text(response),
-            outcome=rows.outcome(response),
-        )
-        thread = _thread_values(response)
+        values, thread = _response_values(response), _thread_values(response)
         inputs = _item_rows(response, "in", enumerate(response.request.input))
 
         def work(connection: sqlite3.Connection) -> None:
@@ -52,6 +38,22 @@ class SqlResponses:
             except sqlite3.IntegrityError as error:
                 raise errors.Conflict(f"There is a response {response.id!r} already.") from error
             connection.executemany(rows.INSERT_ITEM.sql, inputs)
+
+        await self._database.write(work)
+
+    async def keep(self, response: Response) -> None:
+        values, thread, touch = _response_values(response), _thread_values(response), _touch_values(response)
+        items = _item_rows(response, "in", enumerate(response.request.input))
+        items += _item_rows(response, "out", enumerate(response.output))
+
+        def work(connection: sqlite3.Connection) -> None:
+            if thread:
+                connection.execute(queries.ADD_THREAD.sql, thread)
+            if not connection.execute(queries.ADD_ONCE.sql, values).rowcount:  # a repeated write
+                return
+            connection.executemany(rows.INSERT_ITEM.sql, items)
+            if touch:
+                connection.execute(queries.TOUCH_THREAD.sql, touch)
 
         await self._database.write(work)
 
@@ -179,6 +181,23 @@ def _item_rows(
         )
         for position, item in placed
     ]
+
+
+def _response_values(response: Response) -> tuple[Value, ...]:
+    return queries.ADD.bind(
+        id=response.id,
+        organization_id=response.organization_id,
+        key_id=response.key_id,
+        thread_id=response.thread_id,
+        previous_response_id=response.request.previous_response_id,
+        status=response.status,
+        model=response.model,
+        provider=response.provider,
+        created_at=response.created_at,
+        completed_at=response.completed_at,
+        request=rows.request_text(response),
+        outcome=rows.outcome(response),
+    )
 
 
 def _thread_values(response: Response) -> tuple[Value, ...] | None:
