@@ -99,6 +99,11 @@ class Responses:
                 return batch[0].failure if isinstance(batch[0], events.Failed) else None
         return None
 
+    def release(self, response: Response) -> None:
+        """The events of a whole answer were told, and its items are kept: memory need not hold them, too."""
+        if response.request.store and not self._channel.followers(response.id):
+            self._channel.forget(response.id)
+
     def listeners(self, response: Response) -> int:
         return self._channel.followers(response.id)
 

@@ -114,6 +114,7 @@ class ResponseRoutes:
             await self._leave(response)
             raise
         assert ended is not None
+        self._responses.release(ended)
         if ended.status == "failed" and ended.failure is not None:
             status, answer = dialect.encode_error(ended.failure)
             await send_json(send, answer, status=status, headers=headers(ended.failure))
