@@ -63,9 +63,8 @@ async def compare(ways: dict[str, Ask]) -> None:
     alone, through = ways
     for name in ways:
         print(f"  {name:16} {rate[name]:6.1f} tokens a second, first after {first[name]:6.0f} ms")
-    print(
-        f"  ratio {rate[through] / rate[alone]:.3f} of the rate, {first[alone] / first[through]:.3f} of the first one's speed"
-    )
+    through_rate, through_first = rate[through] / rate[alone], first[alone] / first[through]
+    print(f"  through Freddy: {through_rate:.3f} of the rate, {through_first:.3f} of the first one's speed")
 
 
 async def crowd(ways: dict[str, Ask]) -> None:

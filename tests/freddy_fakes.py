@@ -215,9 +215,7 @@ class MemoryResponses:
         lost = [r for r in self._memory.kept.values() if not r.ended and r.id not in response_ids_alive]
         failure = errors.Failure(message="The server stopped", code="interrupted")
         for response in lost:
-            self._memory.kept[response.id] = replace(
-                response, status="failed", failure=failure, completed_at=now
-            )
+            self._memory.kept[response.id] = replace(response, status="failed", failure=failure, completed_at=now)
         return len(lost)
 
 
@@ -259,9 +257,7 @@ class MemoryThreads:
     async def items(self, organization_id: str, thread_id: str) -> Sequence[items.Item]:
         return [entry.item for entry in self._entries(organization_id, thread_id)]
 
-    async def page_items(
-        self, organization_id: str, thread_id: str, page: Page
-    ) -> tuple[Sequence[ThreadItem], bool]:
+    async def page_items(self, organization_id: str, thread_id: str, page: Page) -> tuple[Sequence[ThreadItem], bool]:
         entries = self._entries(organization_id, thread_id)
         return _page([(entry.item.id, entry) for entry in entries], page)
 

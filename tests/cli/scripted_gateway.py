@@ -39,8 +39,7 @@ class Script:
     def events(self) -> list[dict[str, Any]]:
         started = {**self.final, "status": "in_progress", "output": []}
         deltas = [
-            {"type": "response.output_text.delta", "index": 0, "item_id": "msg_1", "delta": word}
-            for word in self.words
+            {"type": "response.output_text.delta", "index": 0, "item_id": "msg_1", "delta": word} for word in self.words
         ]
         last = {"type": f"response.{self.final['status']}", "response": self.final}
         return [{"type": "response.created", "response": started}, *deltas, last]

@@ -43,23 +43,15 @@ def test_the_help_loads_neither_the_server_nor_the_client():
 
 @pytest.mark.parametrize("command", [["serve"], ["keys", "list"], ["models", "list"], ["doctor"]])
 def test_without_the_servers_packages_a_command_says_how_to_get_them(environment, command):
-    text = (
-        "import sys; sys.modules['msgspec'] = None; from freddy.server import cli; "
-        f"sys.exit(cli.run({command!r}))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", text], capture_output=True, text=True, env=environment, check=False
-    )
+    text = f"import sys; sys.modules['msgspec'] = None; from freddy.server import cli; sys.exit(cli.run({command!r}))"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 1
     assert "pip install 'freddy-gateway[server,embedded]'" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
 def test_ask_works_without_the_servers_packages(script, environment):
-    text = (
-        "import sys; sys.modules['msgspec'] = None; from freddy.server import cli; "
-        "sys.exit(cli.run(['ask', 'hi']))"
-    )
+    text = "import sys; sys.modules['msgspec'] = None; from freddy.server import cli; sys.exit(cli.run(['ask', 'hi']))"
     done = subprocess.run(
         [sys.executable, "-c", text],
         stdin=subprocess.DEVNULL,

@@ -54,9 +54,7 @@ def test_a_fresh_machine_is_told_what_it_has_as_text(freddy):
 
 def test_each_value_has_the_place_it_came_from_and_secrets_are_masked(doctor, tmp_path):
     file = tmp_path / "freddy.toml"
-    file.write_text(
-        '[log]\nlevel = "debug"\n[[upstream]]\nname = "a"\nurl = "http://127.0.0.1:1"\nkey = "hush"\n'
-    )
+    file.write_text('[log]\nlevel = "debug"\n[[upstream]]\nname = "a"\nurl = "http://127.0.0.1:1"\nkey = "hush"\n')
     _, settings, checks = doctor(FREDDY_DEV_API_KEY="hush", FREDDY_INDEX_URL="http://ada:hush@index.test")
     assert settings["log.level"] == {
         "name": "log.level",

@@ -129,8 +129,7 @@ def test_a_relative_path_in_the_file_starts_at_the_files_folder(folder):
         (
             "FREDDY_INDEX_URL",
             "ftp://ada:hunter2@index.test",
-            "FREDDY_INDEX_URL must be an address that starts with http:// or https://, "
-            "not 'ftp://***@index.test'",
+            "FREDDY_INDEX_URL must be an address that starts with http:// or https://, not 'ftp://***@index.test'",
         ),
         (
             "FREDDY_UPSTREAM_KEY",
@@ -212,9 +211,7 @@ def test_all_problems_are_told_at_once(folder):
 def test_an_unknown_variable_is_warned_of_and_others_programs_variables_are_not():
     environment = {"FREDDY_PROT": "1", "FREDDY_API_KEY": "k", "FREDDYS_BOOK": "x", "FREDDY_CONFIG": ""}
     _, origins = config.load(environment, None)
-    assert origins.warnings == (
-        "the variable FREDDY_PROT is not known and has no effect; did you mean 'FREDDY_PORT'?",
-    )
+    assert origins.warnings == ("the variable FREDDY_PROT is not known and has no effect; did you mean 'FREDDY_PORT'?",)
 
 
 @pytest.mark.parametrize(
@@ -262,9 +259,7 @@ def test_upstreams_come_from_the_file_and_one_more_from_the_environment(folder):
     }
     settings, origins = config.load(environment, file)
     assert settings.upstreams == (
-        config.Upstream(
-            name="one", url="https://one.test/v1", key="sk-one", models=("gpt-*",), default_model="gpt-5"
-        ),
+        config.Upstream(name="one", url="https://one.test/v1", key="sk-one", models=("gpt-*",), default_model="gpt-5"),
         config.Upstream(name="upstream", url="http://two.test/v1", key="sk-two", models=("llama", "qwen*")),
     )
     assert origins.places["upstream.one"] == str(file)

@@ -19,9 +19,7 @@ _numbers = itertools.count(1)
 
 
 def message(text: str, *, id: str | None = None, role: items.Role = "user") -> items.Message:  # noqa: A002
-    return items.Message(
-        id=id or f"msg_{next(_numbers)}", role=role, parts=(items.Text(text),), status="completed"
-    )
+    return items.Message(id=id or f"msg_{next(_numbers)}", role=role, parts=(items.Text(text),), status="completed")
 
 
 def begun(*texts: str, **changes: Any) -> Response:

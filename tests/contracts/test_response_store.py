@@ -91,9 +91,7 @@ async def test_what_ends_after_it_was_deleted_stays_deleted(responses: ResponseS
     assert await responses.get(ACME, response.id) is None
 
 
-async def test_a_deleted_response_takes_its_items_along(
-    responses: ResponseStore, threads: ThreadStore
-) -> None:
+async def test_a_deleted_response_takes_its_items_along(responses: ResponseStore, threads: ThreadStore) -> None:
     response = begun("hello", thread_id="t")
     await responses.open(response)
     await responses.finish(completed(response, "well"))
@@ -202,9 +200,7 @@ async def test_what_a_dead_process_left_is_failed(responses: ResponseStore) -> N
         (Page(limit=2, order="asc", after="e"), "", False),
     ],
 )
-async def test_input_items_are_told_page_by_page(
-    responses: ResponseStore, page: Page, texts: str, more: bool
-) -> None:
+async def test_input_items_are_told_page_by_page(responses: ResponseStore, page: Page, texts: str, more: bool) -> None:
     response = begun()
     given_items = tuple(message(letter, id=letter) for letter in "abcde")
     await responses.open(replace(response, request=replace(response.request, input=given_items)))
@@ -235,9 +231,7 @@ async def test_a_thread_that_is_named_for_the_first_time_is_made(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=st.lists(any_item, max_size=4), said=st.lists(any_item, max_size=4))
-async def test_any_item_comes_back_as_it_was(
-    responses: ResponseStore, asked: list[Item], said: list[Item]
-) -> None:
+async def test_any_item_comes_back_as_it_was(responses: ResponseStore, asked: list[Item], said: list[Item]) -> None:
     response = begun(id=f"resp_any_{next(_numbers)}")
     response = replace(response, request=replace(response.request, input=tuple(asked)))
     ended = completed(response, output=tuple(said))

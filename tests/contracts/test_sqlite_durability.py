@@ -33,12 +33,8 @@ async def test_what_was_written_survives_a_kill(tmp_path: Path) -> None:
             found = await responses.get(ACME, response_id)
             assert found is not None
             assert found.status == "completed"
-            assert [item.text for item in found.request.input if isinstance(item, Message)] == [
-                "question " * 50
-            ]
+            assert [item.text for item in found.request.input if isinstance(item, Message)] == ["question " * 50]
             assert found.text == "answer " * 50
         assert await responses.fail_unfinished([], 2_000) <= 8
-        check = await database.read(
-            lambda connection: connection.execute("PRAGMA integrity_check").fetchall()
-        )
+        check = await database.read(lambda connection: connection.execute("PRAGMA integrity_check").fetchall())
         assert check == [("ok",)]

@@ -257,9 +257,7 @@ async def test_only_its_owner_may_read_the_file(tmp_path: Path) -> None:
 
 async def test_a_database_without_a_path_leaves_nothing_behind() -> None:
     async with Database(None) as database:
-        (path,) = await database.read(
-            lambda connection: [row[2] for row in connection.execute("PRAGMA database_list")]
-        )
+        (path,) = await database.read(lambda connection: [row[2] for row in connection.execute("PRAGMA database_list")])
         assert os.access(path, os.F_OK)
     assert not os.access(os.path.dirname(path), os.F_OK)
 

@@ -32,9 +32,7 @@ async def test_an_id_is_taken_once(threads: ThreadStore) -> None:
         await threads.create(thread("t"))
 
 
-async def test_the_same_id_in_two_organizations_is_two_threads(
-    threads: ThreadStore, responses: ResponseStore
-) -> None:
+async def test_the_same_id_in_two_organizations_is_two_threads(threads: ThreadStore, responses: ResponseStore) -> None:
     mine = completed(begun("mine", thread_id="t"), "my answer")
     theirs = completed(begun("theirs", thread_id="t", organization_id=OTHERS), "their answer")
     await keep(responses, mine)
@@ -82,18 +80,14 @@ async def test_a_failure_does_not_move_the_thread(threads: ThreadStore, response
     assert await threads.get(ACME, "t") == thread("t")
 
 
-async def test_of_two_that_end_out_of_order_the_later_stands(
-    threads: ThreadStore, responses: ResponseStore
-) -> None:
+async def test_of_two_that_end_out_of_order_the_later_stands(threads: ThreadStore, responses: ResponseStore) -> None:
     await keep(responses, completed(begun(thread_id="t"), completed_at=1_900, model="late"))
     await keep(responses, completed(begun(thread_id="t"), completed_at=1_500, model="early"))
     moved = thread("t", updated_at=1_900, last_message_at=1_900, last_model="late")
     assert await threads.get(ACME, "t") == moved
 
 
-async def test_only_what_succeeded_is_part_of_the_thread(
-    threads: ThreadStore, responses: ResponseStore
-) -> None:
+async def test_only_what_succeeded_is_part_of_the_thread(threads: ThreadStore, responses: ResponseStore) -> None:
     first = completed(begun("1", thread_id="t"), "one")
     short = replace(
         completed(begun("2", thread_id="t"), "tw"), status="incomplete", incomplete_reason="max_output_tokens"
@@ -116,9 +110,7 @@ async def test_only_what_succeeded_is_part_of_the_thread(
     assert found.message_count == 6
 
 
-async def test_a_deleted_thread_takes_its_responses_along(
-    threads: ThreadStore, responses: ResponseStore
-) -> None:
+async def test_a_deleted_thread_takes_its_responses_along(threads: ThreadStore, responses: ResponseStore) -> None:
     inside, outside = completed(begun("a", thread_id="t"), "b"), completed(begun("c"), "d")
     await keep(responses, inside)
     await keep(responses, outside)

@@ -111,9 +111,7 @@ def test_a_model_that_does_not_tell_its_name_is_called_what_was_asked_for():
 def test_a_failure_ends_the_run_with_what_was_kept():
     begun = a_run()
     ended = after(begun, events.ItemDone(0, ANSWER), events.Failed(FAILURE))
-    assert run.decide(ended) == run.Finish(
-        replace(begun.response, status="failed", output=(ANSWER,), failure=FAILURE)
-    )
+    assert run.decide(ended) == run.Finish(replace(begun.response, status="failed", output=(ANSWER,), failure=FAILURE))
 
 
 def test_cancelling_ends_the_run_with_what_was_kept():
@@ -131,13 +129,9 @@ def test_an_answer_cut_by_length_that_is_then_cancelled_has_no_incomplete_reason
 def test_the_usage_of_turns_adds_up():
     first = Usage(input_tokens=5, output_tokens=3, cached_tokens=1, reasoning_tokens=2)
     second = Usage(input_tokens=7, output_tokens=1, estimated=True)
-    ended = after(
-        a_run(), events.TurnDone("stop", first), events.TurnDone("stop"), events.TurnDone("stop", second)
-    )
+    ended = after(a_run(), events.TurnDone("stop", first), events.TurnDone("stop"), events.TurnDone("stop", second))
     assert ended.turns == 3
-    assert ended.usage == Usage(
-        input_tokens=12, output_tokens=4, cached_tokens=1, reasoning_tokens=2, estimated=True
-    )
+    assert ended.usage == Usage(input_tokens=12, output_tokens=4, cached_tokens=1, reasoning_tokens=2, estimated=True)
     assert ended.usage.total_tokens == 16
 
 

@@ -195,9 +195,7 @@ def test_annotations_and_logprobs_stay_with_the_text_they_belong_to():
     probable = items.Logprob("He", -0.5, (72, 101), (items.TopLogprob("Hi", -1.0),))
     told = tell([deltas.Text("He", (probable,)), deltas.Annotated(remark), deltas.Text("llo"), STOP])
     assert events.AnnotationAdded(0, "msg_1", 0, remark, 0) in told
-    assert check_events(told) == (
-        items.Message("msg_1", "assistant", (items.Text("Hello", (remark,), (probable,)),)),
-    )
+    assert check_events(told) == (items.Message("msg_1", "assistant", (items.Text("Hello", (remark,), (probable,)),)),)
 
 
 @pytest.mark.parametrize("reason", ["length", "content_filter"])

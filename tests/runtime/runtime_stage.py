@@ -56,9 +56,7 @@ class Stage:
             grace_seconds=grace_seconds,
         )
         preparation = Preparation(
-            routing=Routing(
-                {name: Candidate(model, f"exact-{name}") for name, model in models.items()}, aliases={}
-            ),
+            routing=Routing({name: Candidate(model, f"exact-{name}") for name, model in models.items()}, aliases={}),
             history=History(responses, stores.threads),
             clock=self.clock,
             ids=self.ids,

@@ -80,9 +80,7 @@ async def test_a_chain_of_responses_is_read_oldest_first(stage):
 
 
 async def test_calls_and_outputs_stay_in_the_chain(stage):
-    played = await stage(
-        deltas.Reasoning("Hm"), deltas.ToolCall(0, "{}", "now", "call_a"), deltas.Stop("tool_calls")
-    )
+    played = await stage(deltas.Reasoning("Hm"), deltas.ToolCall(0, "{}", "now", "call_a"), deltas.Stop("tool_calls"))
     first = await played.perform("1", tools=(toolspec.Function("now"),))
     output = items.FunctionOutput("fco_1", "call_a", (items.Text("12:00"),))
     await played.perform(output, previous_response_id=first.id)
@@ -132,9 +130,7 @@ async def test_a_response_that_goes_on_cannot_be_continued(stage):
 async def test_a_reference_stands_for_the_item_it_names(stage, stores):
     played = await stage(deltas.Text("A"), STOP)
     first = await played.perform("1")
-    references = [
-        items.Other(item.id, "item_reference", raw({})) for item in (*first.request.input, *first.output)
-    ]
+    references = [items.Other(item.id, "item_reference", raw({})) for item in (*first.request.input, *first.output)]
     second = await played.perform(references[1], "2", references[0])
     assert words(played) == ["A", "2", "1"]
     assert second.request.input[0] == first.output[0]
@@ -155,9 +151,7 @@ async def test_the_input_is_told_page_by_page(stage):
     ended = await played.perform("1", "2", "3")
     found, more = await played.responses.input_items(ended.id, CALLER, Page(limit=2, order="asc"))
     assert ([item.text for item in found], more) == (["1", "2"], True)
-    found, more = await played.responses.input_items(
-        ended.id, CALLER, Page(limit=2, order="asc", after=found[-1].id)
-    )
+    found, more = await played.responses.input_items(ended.id, CALLER, Page(limit=2, order="asc", after=found[-1].id))
     assert ([item.text for item in found], more) == (["3"], False)
     with pytest.raises(errors.NotFound):
         await played.responses.input_items(ended.id, STRANGER, Page())

@@ -67,9 +67,7 @@ async def test_an_item_is_kept_before_anyone_hears_that_it_is_done(stage, stores
 
 async def test_every_item_that_is_done_is_kept_at_that_moment(stage, stores):
     """A follower looks into the store at each event."""
-    played = await stage(
-        deltas.Reasoning("Hm"), deltas.Text("Hello"), deltas.ToolCall(0, "{}", "a", "c"), STOP
-    )
+    played = await stage(deltas.Reasoning("Hm"), deltas.Text("Hello"), deltas.ToolCall(0, "{}", "a", "c"), STOP)
     response = await played.start()
     seen = 0
     async with asyncio.timeout(PATIENCE):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -19,6 +20,9 @@ _IDLE_SECONDS = 75
 """How long an unused connection is kept: longer than the pools of common clients keep theirs."""
 _DELIVERY_SECONDS = 5
 """At shutdown, how long callers may take to read what is left when their runs have ended."""
+
+_GARBAGE_THRESHOLD = 20_000
+"""New objects between two searches for garbage: Python's own number makes one for every few requests."""
 
 
 def serve(settings: Settings) -> int:
@@ -61,6 +65,10 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):
                 loop.add_signal_handler(number, server.stop)
+        # What the start has made stays: looking through it again and again for garbage is time for nothing.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GARBAGE_THRESHOLD)
         _greet(settings, house, listener)
         await server.serve(sockets=[listener])
     return 0

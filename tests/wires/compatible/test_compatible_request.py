@@ -65,9 +65,7 @@ def call(name, call_id, arguments="{}", **more) -> items.FunctionCall:
 
 
 def output(call_id, *parts) -> items.FunctionOutput:
-    return items.FunctionOutput(
-        "fco_1", call_id, tuple(items.Text(p) if isinstance(p, str) else p for p in parts)
-    )
+    return items.FunctionOutput("fco_1", call_id, tuple(items.Text(p) if isinstance(p, str) else p for p in parts))
 
 
 MESSAGES = {
@@ -162,17 +160,13 @@ MESSAGES = {
             {
                 "role": "assistant",
                 "content": None,
-                "tool_calls": [
-                    {"id": "call_a", "type": "function", "function": {"name": "now", "arguments": "{}"}}
-                ],
+                "tool_calls": [{"id": "call_a", "type": "function", "function": {"name": "now", "arguments": "{}"}}],
             },
             {"role": "tool", "tool_call_id": "call_a", "content": "1"},
             {
                 "role": "assistant",
                 "content": None,
-                "tool_calls": [
-                    {"id": "call_b", "type": "function", "function": {"name": "now", "arguments": "{}"}}
-                ],
+                "tool_calls": [{"id": "call_b", "type": "function", "function": {"name": "now", "arguments": "{}"}}],
             },
             {"role": "tool", "tool_call_id": "call_b", "content": "2"},
         ],

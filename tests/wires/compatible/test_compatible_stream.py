@@ -100,9 +100,7 @@ END = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
 class Recording:
     """The port `Wire` and its answer: says the same chunks to everyone who asks."""
 
-    def __init__(
-        self, *chunks: bytes, kind: str = "text/event-stream; charset=utf-8", status: int = 200
-    ) -> None:
+    def __init__(self, *chunks: bytes, kind: str = "text/event-stream; charset=utf-8", status: int = 200) -> None:
         self.status = status
         self.headers: Mapping[str, str] = {"content-type": kind}
         self.asked: list[tuple[str, object, Mapping[str, str]]] = []
@@ -439,9 +437,7 @@ async def test_without_a_counter_nobody_knows_the_tokens_beforehand():
 
 @pytest.mark.parametrize("answer", [Recording(b"nonsense"), Recording(b"{}", status=500)])
 async def test_a_counter_that_fails_is_a_failure_of_the_provider(answer):
-    model = Compatible(
-        Recording(), Profile(name="m", provider="vendor"), counter=Counter(apply_template=answer)
-    )
+    model = Compatible(Recording(), Profile(name="m", provider="vendor"), counter=Counter(apply_template=answer))
     with pytest.raises(errors.ProviderFailed):
         await model.count(Turn(model="m", items=()))
 

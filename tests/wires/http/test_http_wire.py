@@ -254,9 +254,7 @@ async def test_a_connection_that_is_reset_is_a_failure_of_the_vendor(when, wire_
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "as-it-comes"])
-@pytest.mark.parametrize(
-    "cut", [b"", b"10\r\nhalf", b"zz\r\n"], ids=["between-chunks", "in-a-chunk", "not-a-chunk"]
-)
+@pytest.mark.parametrize("cut", [b"", b"10\r\nhalf", b"zz\r\n"], ids=["between-chunks", "in-a-chunk", "not-a-chunk"])
 async def test_a_body_that_is_cut_is_no_answer(cut, whole, wire_to):
     async def talk(connection):
         connection.head()
@@ -265,9 +263,7 @@ async def test_a_body_that_is_cut_is_no_answer(cut, whole, wire_to):
         connection.close()
 
     async with RawServer(talk) as server, wire_to(server) as wire:
-        with pytest.raises(
-            errors.ProviderFailed, match=r"vendor (broke the connection off|did not speak HTTP)"
-        ):
+        with pytest.raises(errors.ProviderFailed, match=r"vendor (broke the connection off|did not speak HTTP)"):
             await heard(wire, whole=whole)
 
 

@@ -29,30 +29,9 @@ class Hangups:
             task.cancel()
         await self._group.__aexit__(None, None, None)
 
-    @asynccontextmanager
-    async def watch(self, receive: Receive) -> AsyncIterator[None]:
+    def watch(self, receive: Receive) -> "_Watch":
         """What stands in the context is broken off with `ClientGone` when the client leaves. The body must be read."""
-        worker = asyncio.current_task()
-        assert worker is not None
-        gone = False
-
-        async def listen() -> None:
-            nonlocal gone
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            gone = True
-            worker.cancel()
-
-        listener = self._start(listen())
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not gone:
-                raise
-            worker.uncancel()
-            raise ClientGone from None
-        finally:
-            listener.cancel()
+        return _Watch(self, receive)
 
     @asynccontextmanager
     async def pinging(self, send: Send, ping: bytes, *, seconds: float) -> AsyncIterator[None]:
@@ -63,14 +42,41 @@ class Hangups:
                 await asyncio.sleep(seconds)
                 await send({"type": "http.response.body", "body": ping, "more_body": True})
 
-        heart = self._start(beat())
+        heart = self.start(beat())
         try:
             yield
         finally:
             heart.cancel()
 
-    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = self._group.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+class _Watch:
+    def __init__(self, hangups: Hangups, receive: Receive) -> None:
+        self._hangups = hangups
+        self._receive = receive
+        self._gone = False
+
+    async def __aenter__(self) -> None:
+        worker = asyncio.current_task()
+        assert worker is not None
+        self._worker = worker
+        self._listener = self._hangups.start(self._listen())
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listener.cancel()
+        if self._gone and isinstance(error, asyncio.CancelledError):
+            self._worker.uncancel()
+            raise ClientGone from None
+
+    async def _listen(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._gone = True
+        self._worker.cancel()

@@ -64,17 +64,20 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         self._transport.write(request)
 
-    async def head(self) -> None:
-        """Returns when status and headers are there. Raises `Broken`."""
+    async def head(self, *, seconds: float) -> None:
+        """Returns when status and headers are there. Raises `Broken` and TimeoutError."""
         while not self._headed:
-            await self._more()
+            await self._more(seconds)
 
-    async def piece(self) -> bytes:
-        """What has come of the body since the last call, waiting for some; nothing at its end. Raises `Broken`."""
+    async def piece(self, *, seconds: float) -> bytes:
+        """What has come of the body since the last call, waiting for some; nothing at its end.
+
+        Raises `Broken`, and TimeoutError when nothing comes.
+        """
         while not self._pieces:
             if self.ended:
                 return b""
-            await self._more()
+            await self._more(seconds)
         whole = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         self._waiting = 0
@@ -87,14 +90,23 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _more(self) -> None:
+    async def _more(self, seconds: float) -> None:
         if self._broken is not None:
             raise self._broken
-        self._reader = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._reader = loop.create_future()
+        # A plain timer: `asyncio.timeout` costs several times as much, and this is waited for with every piece.
+        timer = loop.call_later(seconds, self._expire, self._reader)
         try:
             await self._reader
         finally:
+            timer.cancel()
             self._reader = None
+
+    @staticmethod
+    def _expire(reader: "asyncio.Future[None]") -> None:
+        if not reader.done():
+            reader.set_exception(TimeoutError())
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():

@@ -91,8 +91,7 @@ class PooledWire:
         """The next bytes of the body, within the limits."""
         left = began + self._limits.total - asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(max(0.0, min(self._limits.idle, left))):
-                return await connection.piece()
+            return await connection.piece(seconds=max(0.0, min(self._limits.idle, left)))
         except TimeoutError as error:
             raise errors.ProviderTimeout(f"{self._name} did not answer in time") from error
         except Broken as error:
@@ -116,8 +115,7 @@ class PooledWire:
         self._busy.add(connection)
         try:
             connection.send(request)
-            async with asyncio.timeout(min(self._limits.first, self._limits.total)):
-                await connection.head()
+            await connection.head(seconds=min(self._limits.first, self._limits.total))
         except TimeoutError as error:
             self._drop(connection)
             raise errors.ProviderTimeout(f"{self._name} did not answer in time") from error
