@@ -14,13 +14,17 @@ import measure_gateway  # noqa: E402
 import measure_model  # noqa: E402
 import measure_start  # noqa: E402
 
+PARTS = ("gateway", "model", "start")
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", choices=["gateway", "model", "start"], default=[])
+    parser.add_argument("what", nargs="*", help="gateway, model or start; all of them by default")
     parser.add_argument("--seconds", type=float, default=4.0, help="how long each row of the gateway takes")
     asked = parser.parse_args()
-    what = asked.what or ["gateway", "model", "start"]
+    what = set(asked.what or PARTS)
+    if unknown := what - set(PARTS):
+        parser.error(f"there is no {unknown.pop()!r} to measure: choose among {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory(prefix="freddy-bench-") as folder:
         if "gateway" in what:
             measure_gateway.run(build(Path(folder)), Path(folder), seconds=asked.seconds)
