@@ -158,6 +158,8 @@ class MemoryResponses:
 
     async def finish(self, response: Response) -> None:
         await self._memory.reach("finish")
+        if response.id not in self._memory.kept:
+            return
         self._end(response)
         self._memory.journal.append(("finish", response.id, response))
 

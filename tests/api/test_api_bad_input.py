@@ -1,6 +1,7 @@
 """What bad input gets: a clear error in the dialect of the path, never a traceback, never a half-made thread."""
 
 import asyncio
+import gzip
 import json
 
 import pytest
@@ -8,7 +9,7 @@ from gateway import DEV_KEY, spelled
 
 from freddy.server.config import settings as parts
 from promises import promise
-from upstream import PATIENCE
+from upstream import PATIENCE, Fault
 
 OURS, THEIRS = "/v1/model/response", "/v1/responses"
 
@@ -301,6 +302,10 @@ async def test_a_wrong_path_and_a_wrong_method_get_an_error_of_the_dialect(gatew
     assert reply.status_code == status
     error = is_error(reply, path)
     assert error["code"] == {404: "not_found", 405: "method_not_allowed"}[status]
+    if status == 405:
+        allowed = reply.headers["allow"]
+        assert method not in allowed.split(", ")
+        assert f"it knows {allowed}" in error.get("details", error["message"])
 
 
 @pytest.mark.parametrize(
@@ -408,3 +413,47 @@ async def test_a_lone_half_of_a_character_does_no_harm(gateway, dialect):
     body = b'{"model":"stage","input%s":"\\ud83d"}' % (b"s" if dialect == "freddy" else b"")
     reply = await gateway.http().post(path, content=body)
     assert reply.status_code in (200, 400, 422)
+
+
+async def test_a_path_knows_the_methods_of_all_its_routes(gateway):
+    reply = await gateway.http().put("/v1/threads/t")
+    assert reply.headers["allow"] == "DELETE, GET, HEAD, PATCH, POST"
+
+
+@pytest.mark.parametrize("path", [OURS, THEIRS])
+async def test_a_packed_body_is_refused_with_the_cure(gateway, upstream, path):
+    packed = gzip.compress(b'{"model":"stage","input":"Hi","inputs":"Hi"}')
+    reply = await gateway.http().post(path, content=packed, headers={"content-encoding": "gzip"})
+    assert reply.status_code == 415
+    error = is_error(reply, path)
+    assert error["code"] == "unsupported_media_type"
+    assert "Content-Encoding" in error.get("details", error["message"])
+    assert upstream.calls == []
+
+
+@pytest.mark.parametrize("path", [OURS, THEIRS])
+@pytest.mark.parametrize("name", ["stage-" + "x" * 300, "stage-\x00", "stage-\x1b[31m"])
+async def test_a_name_that_no_model_can_have_is_unknown_though_a_pattern_fits(gateway, upstream, path, name):
+    reply = await gateway.http().post(path, json={"model": name, "input" + "s" * (path == OURS): "Hi"})
+    assert reply.status_code == 404
+    error = is_error(reply, path)
+    assert (error["code"], error["param"]) == ("model_not_found", "model")
+    assert upstream.calls == []
+
+
+@pytest.mark.parametrize(("path", "param"), [(OURS, "inputs"), (THEIRS, "input")])
+async def test_an_input_that_is_too_long_is_named_as_the_dialect_calls_it(gateway, upstream, path, param):
+    upstream.says(Fault(400, "too long", code="context_length_exceeded"))
+    error = is_error(await gateway.http().post(path, json={"model": "stage", param: "Hi"}), path)
+    assert (error["code"], error["param"]) == ("context_length_exceeded", param)
+
+
+@pytest.mark.parametrize("path", [OURS, THEIRS])
+async def test_whether_to_stream_is_read_from_the_query_or_refused(gateway, path):
+    made = await gateway.ask("freddy")
+    for said in ("true", "True", "1"):
+        reply = await gateway.get(f"{path}/{made['id']}?stream={said}")
+        assert reply.headers["content-type"].startswith("text/event-stream")
+    for said in ("false", "0"):
+        assert (await gateway.get(f"{path}/{made['id']}?stream={said}")).json()["id"] == made["id"]
+    assert is_error(await gateway.get(f"{path}/{made['id']}?stream=maybe"), path)["param"] == "stream"

@@ -176,6 +176,32 @@ async def test_a_response_of_long_ago_is_told_again_from_what_was_kept(opened, d
     assert numbers == sorted(set(numbers))
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("fails", [False, True], ids=["completed", "failed"])
+async def test_who_heard_more_numbers_live_than_are_told_again_hears_the_end(opened, upstream, dialect, fails):
+    gateway = await opened(channel=parts.Channel(retention_seconds=0, retention_events=0))
+    if fails:
+        upstream.says(Answer(text("Half"), Break("cut")))
+    started = await gateway.ask(dialect, background=True)
+    await gateway.ended(started["id"])
+    path = f"{DIALECTS[dialect]}/{started['id']}"
+    rest = Stream((await gateway.get(f"{path}?stream=true&starting_after=1000")).content)
+    assert rest.types == (["error", "response.failed"] if fails else ["response.completed"])
+    assert [event["sequence_number"] for event in rest.events] == [1001, 1002][: len(rest.types)]
+    assert rest.last["response"] == (await gateway.get(path)).json()
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_stream_asked_for_again_by_its_key_is_told_again_when_its_events_are_gone(opened, upstream, dialect):
+    gateway = await opened(channel=parts.Channel(retention_seconds=0, retention_events=0))
+    path, body = spelled(dialect, stream=True)
+    for _ in range(2):
+        reply = await gateway.http().post(path, json=body, headers={"idempotency-key": "try-1"})
+        assert reply.status_code == 200
+        assert Stream(reply.content).last["type"] == "response.completed"
+    assert len(upstream.calls) == 1
+
+
 @pytest.mark.parametrize("after", ["x", "-2", "1.5"])
 async def test_a_number_to_follow_from_must_be_one(gateway, after):
     made = await gateway.ask("openai")

@@ -196,6 +196,12 @@ async def test_a_page_of_the_same_origin_needs_no_key_on_this_machine_and_no_oth
         assert reply.status_code == status, origin
 
 
+@pytest.mark.parametrize("header", [{"host": "["}, {"origin": "http://["}], ids=lambda header: next(iter(header)))
+async def test_a_broken_address_in_a_header_is_no_address_of_this_machine(gateway, header):
+    reply = await gateway.http(None).post("/v1/model/response", json={"inputs": "Hi"}, headers=header)
+    assert reply.status_code == 401
+
+
 @promise(12)
 async def test_the_reference_says_which_version_it_describes(gateway):
     version = (await gateway.get("/health/live")).json()["version"]

@@ -172,3 +172,11 @@ def test_ctrl_c_cancels_the_response_and_ends_with_130(script, environment):
         assert child.stderr.read() == b""
     assert script.cancelled.is_set()
     assert script.requests[-1][0] == "/v1/model/response/resp_1/cancel"
+
+
+def test_a_question_that_is_not_text_is_wrong_use(ask, script):
+    for wrong in (["\udcff"], ["hi", "--system", "\udcff"]):
+        code, out, err = ask(*wrong)
+        assert (code, out) == (2, "")
+        assert "UTF-8" in err
+    assert script.requests == []

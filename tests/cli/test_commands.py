@@ -149,6 +149,8 @@ def test_beside_development_mode_a_key_belongs_to_the_organization_of_the_mode(e
             "--expires is a number with m, h, d, w or y, such as 30d, not 'soon'",
         ),
         (["create", "--scopes", "everything"], "not everything"),
+        (["create", ""], "a key's name is a text"),
+        (["create", "my\x1b[31mapp"], "without control characters"),
         (["revoke", "key_gone"], "there is no key 'key_gone'; see: freddy keys list"),
     ],
 )

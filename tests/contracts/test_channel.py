@@ -219,3 +219,13 @@ async def test_a_follower_hears_a_dropped_run_to_its_end(channel: Channel, clock
     channel.open("next")
     assert not channel.knows("r")
     assert await heard(batches) == [(0, [*words("a"), END])]
+
+
+async def test_who_waits_for_a_number_follows_the_run(channel: Channel) -> None:
+    channel.open("r")
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(channel.reached("r", 0))
+        await wait_followed(channel, "r")
+        channel.append("r", words("a"))
+        await waiting
+    assert channel.followers("r") == 0

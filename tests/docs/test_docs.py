@@ -15,6 +15,7 @@ from freddy.server.dialects.openai import OPENAI
 from freddy.server.dialects.openai.request import INCLUDABLE
 from freddy.server.http.openapi import document, events, failures
 from freddy.server.http.openapi.paths import OPERATIONS
+from freddy.server.listeners.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -110,6 +111,12 @@ def test_every_variable_that_the_docs_name_is_a_setting():
     known |= config.settings.UPSTREAM_VARIABLES.keys() | config.settings.OTHER_VARIABLES.keys()
     for path in PAGES:
         assert set(re.findall(r"\bFREDDY_[A-Z_]+\b", path.read_text())) <= known, path
+
+
+def test_every_metric_is_in_the_operating_page_and_the_other_way_round():
+    body, _ = Metrics("1", lambda: "ready").render()
+    told = set(re.findall(r"^# TYPE (freddy_\w+)", body.decode(), re.MULTILINE))
+    assert told == set(re.findall(r"^\| `(freddy_\w+)`", (ROOT / "docs/operate.md").read_text(), re.MULTILINE))
 
 
 def test_every_decision_is_in_the_list_of_decisions():

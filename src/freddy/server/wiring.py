@@ -9,8 +9,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.types import ASGIApp
 
 from freddy.server import world
@@ -19,6 +21,7 @@ from freddy.server.config import Settings, Upstream, dev_key, proxy_for
 from freddy.server.core.accounts import ApiKey, Caller
 from freddy.server.core.profile import Profile
 from freddy.server.dialects.freddy import Freddy
+from freddy.server.dialects.freddy.request import DEFAULT_MODEL
 from freddy.server.dialects.freddy.response import Units
 from freddy.server.http import app
 from freddy.server.http.auth import Auth
@@ -33,12 +36,14 @@ from freddy.server.ports.model import Model
 from freddy.server.ports.wire import Limits
 from freddy.server.providers._proxied import ProxiedWire
 from freddy.server.providers._wire import PooledWire
+from freddy.server.providers.anthropic.adapter import Anthropic
 from freddy.server.providers.compatible.adapter import Compatible
 from freddy.server.providers.embedded import arrival, catalog, weights
 from freddy.server.providers.embedded.adapter import PROVIDER, Embedded
 from freddy.server.providers.embedded.child import Address
 from freddy.server.providers.embedded.child import Limits as EngineLimits
 from freddy.server.providers.embedded.engine import Engine
+from freddy.server.providers.openai.adapter import OpenAI
 from freddy.server.runtime.history import History
 from freddy.server.runtime.host import Host
 from freddy.server.runtime.prepare import Preparation
@@ -50,6 +55,7 @@ from freddy.server.runtime.runner import Runner
 from freddy.server.runtime.threads import Threads
 from freddy.server.stores.channels.memory import MemoryChannel
 from freddy.server.stores.sql.accounts import SqlAccounts
+from freddy.server.stores.sql.claim import claimed
 from freddy.server.stores.sql.engine import Database
 from freddy.server.stores.sql.responses import SqlResponses
 from freddy.server.stores.sql.threads import SqlThreads
@@ -57,7 +63,8 @@ from freddy.server.stores.sql.threads import SqlThreads
 _log = logging.getLogger(__name__)
 
 DISTRIBUTION = "freddy-gateway"
-DEFAULT_MODEL = "ftg-3.0"
+_FOLLOWABLE = 250
+"""Ended responses whose live events stay in memory, each with its whole request; older ones are told from the store."""
 DOCUMENTED_MODELS = (
     "claude-3-5-sonnet-20241022",
     "claude-sonnet-4",
@@ -96,6 +103,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
     release = version(DISTRIBUTION)
     async with AsyncExitStack() as stack:
         _make_home(settings.home)
+        stack.enter_context(claimed(settings.store.database))
         database = await stack.enter_async_context(Database(settings.store.database))
         responses_store, threads_store = SqlResponses(database), SqlThreads(database)
         accounts = SqlAccounts(database)
@@ -105,6 +113,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             clock,
             keep_seconds=settings.channel.retention_seconds,
             keep_events=settings.channel.retention_events,
+            keep_runs=_FOLLOWABLE,
         )
         engine = await stack.enter_async_context(_engine(settings))
         routing = await _routing(settings, stack, engine)
@@ -194,16 +203,24 @@ async def _routing(settings: Settings, stack: AsyncExitStack, engine: Engine) ->
 
 
 @asynccontextmanager
-async def _upstream(upstream: Upstream, settings: Settings) -> AsyncIterator[Compatible]:
-    profile = Profile(name=upstream.name, provider=upstream.name, images=True, audio=True, files=True, reasoning=True)
+async def _upstream(upstream: Upstream, settings: Settings) -> AsyncIterator[Model]:
     proxy = proxy_for(upstream.url)
     wire = (
         ProxiedWire(upstream.name, upstream.url, limits=_limits(settings), proxy=proxy)
         if proxy
         else PooledWire(upstream.name, upstream.url, limits=_limits(settings))
     )
+    profile = Profile(name=upstream.name, provider=upstream.name, images=True, files=True, reasoning=True)
     async with wire:
-        yield Compatible(wire, profile, key=upstream.key)
+        match upstream.kind:
+            case "openai":
+                yield OpenAI(wire, profile, key=upstream.key)
+            case "anthropic":
+                yield Anthropic(wire, replace(profile, max_temperature=1.0), key=upstream.key)
+            case "compatible":
+                yield Compatible(wire, replace(profile, audio=True), key=upstream.key)
+            case _:
+                assert_never(upstream.kind)
 
 
 def _limits(settings: Settings) -> Limits:

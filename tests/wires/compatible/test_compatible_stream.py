@@ -390,6 +390,8 @@ async def test_a_vendors_refusal_is_told_in_the_words_of_the_core(status, body, 
         ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
         ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
         ({"retry-after": "-3"}, 0.0),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after-ms": "nan", "retry-after": "7"}, 7.0),
         ({}, None),
     ],
 )
@@ -449,3 +451,18 @@ def test_data_lines_come_out_as_they_went_in(payloads, data):
     lines = DataLines()
     told = [one for a, b in itertools.pairwise([0, *places, len(stream)]) for one in lines.feed(stream[a:b])]
     assert [one.decode() for one in [*told, *lines.close()]] == payloads
+
+
+async def test_half_a_character_in_an_answer_costs_no_more_than_itself():
+    halves = rb'data: {"choices":[{"delta":{"content":"a\\ud83d \ud83d"}}]}' + b"\n\n"
+    halves += rb'data: {"choices":[{"delta":{"content":"\ude00b \ud83d\ude00"}}]}' + b"\n\n"
+    said, error = await hear(Recording(halves + END))
+    assert error is None
+    assert said == [deltas.Text("a\\ud83d \ufffd"), deltas.Text("\ufffdb 😀"), deltas.Stop("stop")]
+
+
+async def test_a_count_that_cannot_be_one_is_brought_within_bounds():
+    usage = b'data: {"choices":null,"usage":{"prompt_tokens":-5,"completion_tokens":99999999999999999999999}}\n\n'
+    said, error = await hear(Recording(TEXT + END + usage))
+    assert error is None
+    assert said[-1] == deltas.Stop("stop", Usage(0, 2**53))

@@ -26,7 +26,13 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def run(arguments: argparse.Namespace) -> int:
-    prompt = _prompt(arguments.prompt)
+    try:
+        prompt = _prompt(arguments.prompt)
+        for text in (prompt, arguments.model, arguments.system, arguments.thread):
+            (text or "").encode()
+    except UnicodeError:
+        terminal.fail("the question and the options must be text in UTF-8")
+        return 2
     if not prompt:
         terminal.fail('there is no question; try: freddy ask "Why is the sky blue?"')
         return 2
@@ -105,7 +111,7 @@ def _ending(response: Response, seconds: float) -> int:
 
 
 def _cancel(client: FreddyClient, stream: Stream) -> None:
-    """Hanging up does not stop a response that is kept; asking does."""
+    """Hanging up stops it as well, once the server notices; asking stops it now."""
     if sys.stdout.isatty():
         terminal.say()
     if stream.response_id:

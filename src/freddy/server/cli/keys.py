@@ -55,6 +55,8 @@ async def _perform(settings: config.Settings, arguments: argparse.Namespace) -> 
 
 async def _create(accounts: AccountStore, arguments: argparse.Namespace) -> None:
     clock = SystemClock()
+    if not arguments.name.strip() or not arguments.name.isprintable():
+        raise WrongUse("a key's name is a text without control characters, such as my-app")
     organization_id = await _organization(accounts, arguments.organization, clock)
     lifetime = seconds(arguments.expires) if arguments.expires else None
     minted = keys.mint(

@@ -4,7 +4,7 @@ import os
 import sys
 from typing import IO
 
-GREEN, YELLOW, RED, CYAN, DIM, BOLD = "32", "33", "31", "36", "2", "1"
+GREEN, YELLOW, RED, CYAN, DIM = "32", "33", "31", "36", "2"
 
 
 def say(line: str = "") -> None:

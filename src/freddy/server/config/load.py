@@ -21,6 +21,7 @@ from freddy.server.config.settings import (
     Settings,
     Upstream,
     declared,
+    is_loopback,
 )
 from freddy.server.config.upstreams import Upstreams
 
@@ -274,6 +275,7 @@ def _absolute(text: str, base: Path | None = None) -> Path:
 def proxy_for(url: str) -> str | None:
     """The HTTP proxy that the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`) puts before an address."""
     address = urlsplit(url)
-    if proxy_bypass(address.hostname or ""):
+    host = address.hostname or ""
+    if is_loopback(host) or proxy_bypass(host):
         return None
     return getproxies().get(address.scheme)

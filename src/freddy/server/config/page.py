@@ -51,11 +51,13 @@ models = ["gpt-*"]
 _UPSTREAMS = """\
 ## `[[upstream]]`
 
-Any OpenAI-compatible server; one such table for each.
+A vendor, or any OpenAI-compatible server; one such table for each.
 
 - **`name`** (needed): how logs, metrics and `freddy doctor` call it: lower-case letters, digits and
   `._-`.
 - **`url`** (needed): the address before `/chat/completions`, such as `https://api.openai.com/v1`.
+- **`kind`**: the wire it speaks: `compatible` (chat completions, the default), `openai` (the Responses
+  API) or `anthropic` (the Messages API).
 - **`key`**: its key; never shown. Keep the file readable by its owner only.
 - **`key_env`**: instead of `key`, the variable that holds it.
 - **`models`**: the models that go there: names, or patterns such as `gpt-*`. Default `["*"]`: every

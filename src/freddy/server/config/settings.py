@@ -10,6 +10,8 @@ from msgspec import NODEFAULT, Struct, structs
 
 DevMode: TypeAlias = Literal["auto", "on", "off"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+UpstreamKind: TypeAlias = Literal["compatible", "openai", "anthropic"]
+UPSTREAM_KINDS: tuple[UpstreamKind, ...] = get_args(UpstreamKind)
 LogFormat: TypeAlias = Literal["auto", "json", "text"]
 
 ONE_YEAR = 365 * 24 * 3600
@@ -249,11 +251,13 @@ class Log(Struct, frozen=True, kw_only=True):
 
 
 class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An OpenAI-compatible server. `models` are names or patterns such as `gpt-*`; `*` is any other."""
+    """A vendor or a server of one's own. `models` are names or patterns such as `gpt-*`; `*` is any other."""
 
     name: str
     url: str
-    """The address before `/chat/completions`, such as `https://api.openai.com/v1`."""
+    """The address before `/chat/completions`, `/responses` or `/messages`, such as `https://api.openai.com/v1`."""
+    kind: UpstreamKind = "compatible"
+    """The wire it speaks: chat completions, OpenAI's Responses API, or Anthropic's Messages API."""
     key: str | None = None
     models: tuple[str, ...] = ("*",)
     default_model: str | None = None
@@ -323,6 +327,7 @@ UPSTREAM_VARIABLES: dict[str, str] = {
     "FREDDY_UPSTREAM_URL": "Address of an OpenAI-compatible server, for the upstream named `upstream`.",
     "FREDDY_UPSTREAM_KEY": "Its key.",
     "FREDDY_UPSTREAM_MODELS": "Its models: names or patterns, with commas between them (default `*`).",
+    "FREDDY_UPSTREAM_KIND": "Its wire: `compatible` (the default), `openai` or `anthropic`.",
 }
 OTHER_VARIABLES: dict[str, str] = {
     "FREDDY_CONFIG": "Path of the settings file.",

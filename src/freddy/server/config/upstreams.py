@@ -8,9 +8,9 @@ from typing import Any
 from msgspec import structs
 
 from freddy.server.config import checks
-from freddy.server.config.settings import UPSTREAM_VARIABLES, Upstream
+from freddy.server.config.settings import UPSTREAM_KINDS, UPSTREAM_VARIABLES, Upstream
 
-_KEYS = ("name", "url", "key", "key_env", "models", "default_model")
+_KEYS = ("name", "url", "kind", "key", "key_env", "models", "default_model")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 
 
@@ -52,7 +52,7 @@ class Upstreams:
         for key in ("name", "url"):
             if key not in table:
                 self._say(f"{where} needs a {key}")
-        for key in ("name", "url", "key", "key_env", "default_model"):
+        for key in ("name", "url", "kind", "key", "key_env", "default_model"):
             given = table.get(key, "x")
             if not (isinstance(given, str) and given.strip()):
                 said = "" if key == "key" else f", not {given!r}"
@@ -77,13 +77,14 @@ class Upstreams:
         return self._variables.get(str(variable))
 
     def _from_variables(self) -> Upstream | None:
-        url, key, models = (self._variables.get(name) for name in UPSTREAM_VARIABLES)
+        url, key, models, kind = (self._variables.get(name) for name in UPSTREAM_VARIABLES)
         if url is None:
             for name in UPSTREAM_VARIABLES.keys() & self._variables.keys():
                 self._say(f"{name} is set, but FREDDY_UPSTREAM_URL is not; set both, or neither")
             return None
         names = tuple(name.strip() for name in (models or "*").split(",") if name.strip())
-        return self._checked("FREDDY_UPSTREAM_URL", Upstream(name="upstream", url=url, key=key, models=names))
+        fields: dict[str, Any] = {"kind": kind} if kind else {}
+        return self._checked("FREDDY_UPSTREAM_URL", Upstream(name="upstream", url=url, key=key, models=names, **fields))
 
     def _checked(self, where: str, upstream: Upstream) -> Upstream | None:
         if not _NAME.fullmatch(upstream.name) or upstream.name == "embedded":
@@ -91,6 +92,9 @@ class Upstreams:
                 f"{where}: name must be lower-case letters, digits and ._- (at most 32), and not `embedded`; "
                 f"it is {upstream.name!r}"
             )
+            return None
+        if upstream.kind not in UPSTREAM_KINDS:
+            self._say(f"{where}: kind must be one of {', '.join(UPSTREAM_KINDS)}, not {upstream.kind!r}")
             return None
         key = upstream.key.strip() if upstream.key else None
         if key is not None and not (key.isascii() and key.isprintable()):

@@ -12,7 +12,6 @@ CUSTOM_CALL: Final = "ctc"
 CALL: Final = "call"
 OTHER_ITEM: Final = "item"
 THREAD: Final = "thrd"
-ORGANIZATION: Final = "org"
 KEY: Final = "key"
 REQUEST: Final = "req"
 

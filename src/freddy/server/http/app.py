@@ -1,7 +1,8 @@
 """The list of routes, and what stands before them; nothing else."""
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
-from starlette.routing import Router
+from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from freddy.server.core import errors
@@ -69,11 +70,20 @@ def build(
         route("GET", "/docs", pages.docs),
         route("GET", "/openapi.json", pages.openapi),
     ]
+
+    def methods_of(scope: Scope) -> str:
+        """The methods that a path knows, with commas between them."""
+        fitting = (one for one in routes if one.matches(scope)[0] is not Match.NONE)
+        known = {method for one in fitting for method in one.methods or ()}
+        # What is there to be told apart from a path that does not exist is no method to be used.
+        return ", ".join(sorted(known - {"GET", "HEAD"} if scope["path"] == openai else known))
+
     return Door(
         Router(routes, redirect_slashes=False),
         auth=auth,
         public=PUBLIC,
         dialect_of=dialect_of,
+        methods_of=methods_of,
         clock=clock,
         ids=ids,
         requests=requests,
@@ -88,7 +98,7 @@ def dialect_of(path: str) -> Dialect:
 async def _no_websocket(scope: Scope, receive: Receive, send: Send) -> None:
     """Clients that would rather speak over a WebSocket go back to HTTP at a 426; at a 405 they try again first."""
     if HttpRequest(scope).headers.get("upgrade", "").lower() != "websocket":
-        raise errors.MethodNotAllowed("This path does not know that method")
+        raise HTTPException(405)
     status, body = OPENAI.encode_error(
         errors.Failure("Use POST with server-sent events", "invalid_request_error", "upgrade_required", 426)
     )

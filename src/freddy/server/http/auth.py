@@ -39,9 +39,10 @@ def _from_here(headers: Headers) -> bool:
     origin = headers.get("origin")
     if any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip")):
         return False
-    if (urlsplit(f"//{host}").hostname or "") not in _LOCAL_NAMES:
+    try:
+        return urlsplit(f"//{host}").hostname in _LOCAL_NAMES and (origin is None or urlsplit(origin).netloc == host)
+    except ValueError:  # such as half of a bracket
         return False
-    return origin is None or urlsplit(origin).netloc == host
 
 
 def credential(headers: Headers) -> str | None:

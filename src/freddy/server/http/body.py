@@ -10,10 +10,15 @@ class ClientGone(Exception):
 
 
 async def read(scope: Scope, receive: Receive, *, limit: int) -> bytes:
-    """Raises `errors.TooLarge` and `ClientGone`. `limit` is in bytes."""
+    """Raises `errors.TooLarge`, `errors.UnsupportedMediaType` and `ClientGone`. `limit` is in bytes."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value) > limit:
             raise _too_large(limit)
+        if name == b"content-encoding" and value.lower() not in (b"", b"identity"):
+            raise errors.UnsupportedMediaType(
+                f"The request body is encoded as {value[:20].decode('latin-1')!r}",
+                details="send it as it is, without the header Content-Encoding",
+            )
     first = await receive()
     if first["type"] == "http.disconnect":
         raise ClientGone

@@ -37,6 +37,7 @@ class Door:
         auth: Auth,
         public: frozenset[str],
         dialect_of: Callable[[str], Dialect],
+        methods_of: Callable[[Scope], str],
         clock: Clock,
         ids: IdSource,
         requests: Requests,
@@ -45,6 +46,7 @@ class Door:
         self._auth = auth
         self._public = public
         self._dialect_of = dialect_of
+        self._methods_of = methods_of
         self._clock = clock
         self._ids = ids
         self._requests = requests
@@ -84,7 +86,9 @@ class Door:
                 # The head is out; all that can be done is to end without an end.
                 _log.exception("answer_broken", extra={"request_id": request_id})
                 raise
-            code, more, body = encode(_plain(error), self._dialect_of(path))
+            code, more, body = encode(self._plain(error, scope), self._dialect_of(path))
+            if code == 405:
+                more = {**more, "allow": self._methods_of(scope)}
             await send_json(tell, body, status=code, headers=more)
         seconds = self._clock.monotonic() - began
         route = scope.get("route_path") or "unmatched"
@@ -102,11 +106,12 @@ class Door:
                 },
             )
 
-
-def _plain(error: Exception) -> Exception:
-    """The router's own errors in the core's words."""
-    if not isinstance(error, HTTPException):
-        return error
-    if error.status_code == 405:
-        return errors.MethodNotAllowed("This path does not know that method")
-    return errors.NotFound("There is no such path", details="see GET /openapi.json for the paths there are")
+    def _plain(self, error: Exception, scope: Scope) -> Exception:
+        """The router's own errors in the core's words."""
+        if not isinstance(error, HTTPException):
+            return error
+        if error.status_code == 405:
+            return errors.MethodNotAllowed(
+                "This path does not know that method", details=f"it knows {self._methods_of(scope)}"
+            )
+        return errors.NotFound("There is no such path", details="see GET /openapi.json for the paths there are")

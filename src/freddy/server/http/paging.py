@@ -1,4 +1,4 @@
-"""Reads the query of lists."""
+"""Reads queries: those of lists, and single values."""
 
 from collections.abc import Mapping
 
@@ -6,6 +6,8 @@ from freddy.server.core import errors
 from freddy.server.ports.stores import Page
 
 _MOST = 100
+_TRUE = ("true", "1")
+_FALSE = ("false", "0")
 
 
 def page(query: Mapping[str, str], *, default: int = 20) -> Page:
@@ -19,6 +21,14 @@ def page(query: Mapping[str, str], *, default: int = 20) -> Page:
         after=query.get("after") or None,
         before=query.get("before") or None,
     )
+
+
+def truth(query: Mapping[str, str], name: str) -> bool:
+    """False where nothing is said. Raises `errors.InvalidValue`."""
+    given = query.get(name, "false").lower()
+    if given not in _TRUE and given not in _FALSE:
+        raise errors.InvalidValue(name, "must be true or false")
+    return given in _TRUE
 
 
 def whole_number(query: Mapping[str, str], name: str, *, default: int, low: int, high: int | None = None) -> int:

@@ -1,5 +1,7 @@
 """Turns a vendor's refusal (status and body) into the core's words. The vendor's text is never passed on whole."""
 
+import math
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -7,6 +9,7 @@ import msgspec
 from freddy.server.core import errors
 
 _LONGEST = 300
+_KEYS = re.compile(r"\b(?:sk|rk|pk|gsk|xai)[-_][\w*-]{6,}|\bBearer\s+\S+", re.IGNORECASE)
 
 
 class _Error(msgspec.Struct):
@@ -67,15 +70,19 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds, from `retry-after-ms` or a `retry-after` in seconds."""
     for header, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
-            return max(0.0, float(headers[header]) / unit)
+            seconds = float(headers[header]) / unit
         except (KeyError, ValueError):
             continue
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
     return None
 
 
 def overflows(code: str, message: str) -> bool:
-    return code in ("context_length_exceeded", "exceed_context_size_error") or (
-        "context" in message and ("exceed" in message or "maximum context length" in message)
+    return (
+        code in ("context_length_exceeded", "exceed_context_size_error")
+        or "prompt is too long" in message
+        or ("context" in message and ("exceed" in message or "maximum context length" in message))
     )
 
 
@@ -87,5 +94,10 @@ def _told(body: bytes) -> tuple[str, str, str | None]:
         return "", "", None
     if isinstance(told.error, _Error):
         code = told.error.code if told.error.code not in (None, "") else told.error.type
-        return told.error.message[:_LONGEST], str(code or ""), told.error.param
-    return (told.error or told.message or "")[:_LONGEST], "", None
+        return _shown(told.error.message), str(code or ""), told.error.param
+    return _shown(told.error or told.message or ""), "", None
+
+
+def _shown(message: str) -> str:
+    """A vendor may repeat the key it was sent, which is the operator's and not the caller's."""
+    return _KEYS.sub("***", message)[:_LONGEST]

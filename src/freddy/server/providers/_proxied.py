@@ -60,7 +60,7 @@ class ProxiedWire:
                     proxy=self._proxy,
                 )
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise self._fault(error) from error
+            raise self.fault(error) from error
         try:
             yield _Answer(response, self)
         finally:
@@ -72,7 +72,7 @@ class ProxiedWire:
     def idle_seconds(self) -> float:
         return self._limits.idle
 
-    def _fault(self, error: Exception) -> errors.FreddyError:
+    def fault(self, error: Exception) -> errors.FreddyError:
         name = self._name
         match error:
             case aiohttp.ClientConnectorDNSError():
@@ -98,8 +98,6 @@ class ProxiedWire:
                 return errors.ProviderFailed(f"{name} broke the connection off")
             case _:
                 return errors.ProviderFailed(f"{name} did not speak HTTP")
-
-    fault = _fault
 
 
 class _Answer:

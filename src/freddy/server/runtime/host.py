@@ -58,6 +58,8 @@ class Host:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.drain()
+        with contextlib.suppress(errors.FreddyError):
+            await self._keep_ends()
         await self._group.__aexit__(None, None, None)
 
     async def drain(self) -> None:
@@ -86,9 +88,9 @@ class Host:
         """Returns when the run is kept and under way. Raises `errors.ShuttingDown`, `StorageUnavailable`."""
         if not self._open:
             raise errors.ShuttingDown("The server is stopping", retry_after=1)
-        await self._recorder.open(run)
-        if self._unkept:
+        if self._unkept and run.response.request.store:
             await self._keep_ends()
+        await self._recorder.open(run)
         if not self._open:
             stopping = errors.ShuttingDown("The server is stopping", retry_after=1)
             await self._fail(run, stopping.as_failure())
@@ -164,11 +166,12 @@ class Host:
             self._recorder.tell_only(run, last)
         except Exception:  # noqa: BLE001
             _log.exception("run_not_kept", extra={"response_id": run.response.id})
+            self._recorder.give_up(run)
             self._recorder.tell_only(run, last)
         return ended
 
     async def _keep_ends(self) -> None:
-        with contextlib.suppress(errors.FreddyError):
-            for response_id, ended in tuple(self._unkept.items()):
-                await self._recorder.keep_end(ended)
-                self._unkept.pop(response_id, None)
+        """Raises `errors.StorageUnavailable`: while these wait, a run more would only wait with them."""
+        for response_id, ended in tuple(self._unkept.items()):
+            await self._recorder.keep_end(ended)
+            self._unkept.pop(response_id, None)

@@ -1,8 +1,9 @@
 """Keeps what a run tells before anyone hears it."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
-from freddy.server.core import events, items
+from freddy.server.core import errors, events, items
 from freddy.server.core.response import Response
 from freddy.server.core.run import Run
 from freddy.server.ports.channel import Channel
@@ -34,7 +35,9 @@ class Recorder:
             await self.keep_end(last.response)
         elif response.request.store and (done := [event for event in batch if type(event) is events.ItemDone]):
             if response.id in self._unopened:
-                await self._responses.open(response)
+                # A conflict is with itself: the write that was interrupted had come through.
+                with suppress(errors.Conflict):
+                    await self._responses.open(response)
                 self._unopened.discard(response.id)
             await self._responses.add_items(response.id, done[0].index, _items(done))
         self.tell_only(run, batch)
@@ -48,9 +51,12 @@ class Recorder:
         else:
             await self._responses.finish(response)
 
+    def give_up(self, run: Run) -> None:
+        """Forgets a run that can never be kept."""
+        self._unopened.discard(run.response.id)
+
     def tell_only(self, run: Run, batch: Sequence[events.Event]) -> None:
         if isinstance(batch[-1], events.Finished):
-            self._unopened.discard(run.response.id)
             # Only the last batch holds what is not told.
             batch = [event for event in batch if not isinstance(event, events.UNTOLD)]
         self._channel.append(run.response.id, batch)

@@ -12,11 +12,11 @@ from freddy.server.ports.world import Clock
 
 
 class Repeat(Struct):
-    """One idempotency key. `response` is there once the first request has begun it."""
+    """One idempotency key. `response` is there once the first request has begun it; `turn` is whose it is to look."""
 
     fingerprint: bytes
     expires: float
-    begun: asyncio.Event
+    turn: asyncio.Lock
     response: Response | None = None
 
 
@@ -33,6 +33,8 @@ class Repeats:
     async def once(self, organization_id: str, key: str, fingerprint: bytes) -> AsyncIterator[Repeat]:
         """The first request finds no `response` in it and sets it; the others wait for that, and find it.
 
+        One after the other: where the response came to nothing, the first who sees that sets another.
+
         Raises `errors.Conflict` when the key came with another body.
         """
         place = (organization_id, key)
@@ -43,19 +45,19 @@ class Repeats:
                     param="Idempotency-Key",
                     details="send a new key with every new request",
                 )
-            await known.begun.wait()
-            if known.response is not None:
-                yield known
-                return
-        mine = Repeat(fingerprint, self._clock.monotonic() + self._seconds, asyncio.Event())
+            async with known.turn:
+                if known.response is not None:
+                    yield known
+                    return
+        mine = Repeat(fingerprint, self._clock.monotonic() + self._seconds, asyncio.Lock())
         self._known.pop(place, None)
         self._known[place] = mine
         while len(self._known) > self._most:
             del self._known[next(iter(self._known))]
-        try:
-            yield mine
-        finally:
-            if mine.response is None and self._known.get(place) is mine:
-                # It never began: the next one may try.
-                del self._known[place]
-            mine.begun.set()
+        async with mine.turn:
+            try:
+                yield mine
+            finally:
+                if mine.response is None and self._known.get(place) is mine:
+                    # It never began: the next one may try.
+                    del self._known[place]

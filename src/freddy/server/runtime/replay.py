@@ -10,11 +10,13 @@ from freddy.server.ports.channel import Batch
 
 
 async def follow(response: Response, after: int) -> AsyncGenerator[Batch, None]:
-    """Every text comes in one delta, so numbers differ from those of the live stream."""
+    """Every text comes in one delta, so numbers differ from those of the live stream.
+
+    There are fewer of them: who heard a higher number live still hears how it ended, under the next one.
+    """
     told = list(_events(response))
-    first = after + 1
-    if first < len(told):
-        yield first, told[first:]
+    ending = len(told) - (1 if response.failure is None else 2)
+    yield after + 1, told[min(after + 1, ending) :]
 
 
 def _events(response: Response) -> Iterator[events.Event]:

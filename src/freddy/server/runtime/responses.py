@@ -89,12 +89,15 @@ class Responses:
 
     async def failed_at_once(self, response: Response, *, seconds: float) -> errors.Failure | None:
         """The failure of a run that ended before the model said a word; waits no longer than `seconds` for that."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._channel.reached(response.id, _FIRST_WORD)
-        except TimeoutError:
+        if not self._channel.knows(response.id):
+            # Begun by an earlier request with the same key, and over: it is told again.
             return None
         async with aclosing(self.follow(response, _FIRST_WORD - 1)) as batches:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._channel.reached(response.id, _FIRST_WORD)
+            except TimeoutError:
+                return None
             async for _, batch in batches:
                 return batch[0].failure if isinstance(batch[0], events.Failed) else None
         return None

@@ -8,6 +8,8 @@ from msgspec import Struct
 from freddy.server.core import errors
 from freddy.server.ports.model import Model
 
+_LONGEST = 256
+
 
 class Candidate(Struct, frozen=True):
     """`called` is what the provider calls the model; None leaves it to the model, which may change."""
@@ -21,7 +23,10 @@ class Candidate(Struct, frozen=True):
 
 
 class Routing:
-    """`models` by name; `aliases` lead from a name to another; then the first of `patterns` (`gpt-*`) that fits."""
+    """`models` by name; `aliases` lead from a name to another; then the first of `patterns` (`gpt-*`) that fits.
+
+    A model that names itself answers to that name, too.
+    """
 
     def __init__(
         self,
@@ -37,9 +42,11 @@ class Routing:
     def find(self, name: str) -> Candidate:
         """Raises `errors.ModelNotFound`."""
         meant = self._aliases.get(name, name)
-        if found := self._models.get(meant):
+        if found := self._models.get(meant) or self._own_names().get(meant):
             return found
-        for pattern, model in self._patterns:
+        # A pattern lets callers choose the name, which then stands in answers and metrics.
+        fitting = self._patterns if len(meant) <= _LONGEST and meant.isprintable() else ()
+        for pattern, model in fitting:
             if fnmatchcase(meant, pattern):
                 return Candidate(model, meant)
         raise errors.ModelNotFound(
@@ -48,10 +55,13 @@ class Routing:
 
     def known(self) -> Sequence[tuple[str, Candidate]]:
         """Every name that can be told beforehand, aliases too, with what answers it."""
-        names = dict(self._models)
+        names = self._own_names() | self._models
         for alias in self._aliases:
             try:
                 names[alias] = self.find(alias)
             except errors.ModelNotFound:
                 continue
         return sorted(names.items())
+
+    def _own_names(self) -> dict[str, Candidate]:
+        return {one.name: one for one in self._models.values() if one.called is None}

@@ -50,6 +50,9 @@ class Runner:
                         run = fold(run, batch)
                         yield batch
                         continue
+                    if told:
+                        # What breaks while the model is being closed changes no turn that has ended.
+                        continue
                     # Told together with what `decide` makes of it: one write, one wake-up.
                     told = _counted(batch, turn, run)
                     run = fold(run, told)

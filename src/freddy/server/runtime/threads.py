@@ -38,16 +38,16 @@ class Threads:
         for organization_id in caller.organization_ids:
             if found := await self._store.get(organization_id, thread_id):
                 return found
-        raise errors.NotFound(
-            f"Thread with id {thread_id[:100]!r} not found", param="thread_id", code="thread_not_found"
-        )
+        raise _missing(thread_id)
 
     async def list(self, caller: Caller, page: Page) -> tuple[Sequence[Thread], bool]:
         return await self._store.list(caller.organization_id, page)
 
     async def change(self, thread: Thread) -> Thread:
+        """Raises `errors.NotFound` when it was deleted meanwhile."""
         changed = replace(thread, updated_at=int(self._clock.now()))
-        await self._store.update(changed)
+        if not await self._store.update(changed):
+            raise _missing(thread.id)
         return changed
 
     async def pin(self, thread_id: str, caller: Caller) -> Thread:
@@ -67,3 +67,7 @@ class Threads:
     async def items(self, thread_id: str, caller: Caller, page: Page) -> tuple[Sequence[ThreadItem], bool]:
         thread = await self.get(thread_id, caller)
         return await self._store.page_items(thread.organization_id, thread_id, page)
+
+
+def _missing(thread_id: str) -> errors.NotFound:
+    return errors.NotFound(f"Thread with id {thread_id[:100]!r} not found", param="thread_id", code="thread_not_found")

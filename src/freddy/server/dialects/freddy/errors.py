@@ -18,12 +18,16 @@ class ErrorBody(Struct):
     error: ErrorView
 
 
+_NAMES = {"input": "inputs"}
+"""What the core calls otherwise than this dialect."""
+
+
 def view(failure: Failure) -> ErrorView:
     return ErrorView(
         message=failure.message,
         type=failure.type,
         code=failure.code,
-        param=UNSET if failure.param is None else failure.param,
+        param=UNSET if failure.param is None else _NAMES.get(failure.param, failure.param),
         details=UNSET if failure.details is None else failure.details,
     )
 

@@ -72,7 +72,7 @@ class ResponseRoutes:
         query = HttpRequest(scope).query_params
         caller = require(scope["caller"], "responses:read")
         response = await self._responses.get(scope["path_params"]["response_id"], caller)
-        if query.get("stream") == "true":
+        if paging.truth(query, "stream"):
             after = paging.whole_number(query, "starting_after", default=-1, low=-1)
             await body.read(scope, receive, limit=self._max_body_bytes)
             await self._stream(response, receive, send, dialect=dialect, after=after, hold=False)
@@ -132,17 +132,16 @@ class ResponseRoutes:
         hold: bool = True,
     ) -> None:
         encode_event = dialect.event_encoder(response)
+        # Before anything is waited for: a run that ends meanwhile may be dropped, but not from who follows it already.
+        following = self._responses.follow(response, after)
         try:
-            async with self._hangups.watch(receive):
+            async with aclosing(following) as batches, self._hangups.watch(receive):
                 if hold and (failure := await self._responses.failed_at_once(response, seconds=self._hold_seconds)):
                     status, answer = dialect.encode_error(failure)
                     await send_json(send, answer, status=status, headers=headers(failure))
                     return
                 await send({"type": "http.response.start", "status": 200, "headers": sse.HEADERS})
-                async with (
-                    self._hangups.pinging(send, sse.PING, seconds=self._ping_seconds),
-                    aclosing(self._responses.follow(response, after)) as batches,
-                ):
+                async with self._hangups.pinging(send, sse.PING, seconds=self._ping_seconds):
                     async for first, batch in batches:
                         for piece in sse.frames(first, batch, encode_event):
                             await send({"type": "http.response.body", "body": piece, "more_body": True})

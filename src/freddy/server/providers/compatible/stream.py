@@ -3,6 +3,7 @@
 https://platform.openai.com/docs/api-reference/chat-streaming
 """
 
+import re
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -13,6 +14,11 @@ from freddy.server.providers import _failures
 
 _DONE = b"[DONE]"
 _NULL = msgspec.Raw(b"null")
+_MOST_TOKENS = 2**53
+# A backslash of its own, a whole pair, or (in the group) half of one: servers that cut a text anywhere send those.
+_ESCAPE = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
 
 
 class _Function(msgspec.Struct):
@@ -78,7 +84,7 @@ class _Usage(msgspec.Struct):
 
 class _Chunk(msgspec.Struct):
     model: str | None = None
-    choices: list[_Choice] = []
+    choices: list[_Choice] | None = None
     usage: _Usage | None = None
     error: msgspec.Raw = msgspec.Raw()
 
@@ -124,7 +130,7 @@ class Reader:
                 self.done = True
                 break
             try:
-                chunk = _decoder.decode(payload)
+                chunk = _decoded(payload)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 unreadable = f"{self._name} answered what is not a chat completion"
                 self._fail(errors.ProviderFailed(unreadable), error)
@@ -137,7 +143,7 @@ class Reader:
                 said.append(deltas.Answering(chunk.model))
             if chunk.usage is not None:
                 self._usage = _counted(chunk.usage)
-            for choice in chunk.choices:
+            for choice in chunk.choices or ():
                 if choice.index == 0:
                     self._choice(choice, said)
         return said
@@ -202,8 +208,28 @@ def _counted(usage: _Usage) -> Usage:
     cached = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else None
     thought = usage.completion_tokens_details.reasoning_tokens if usage.completion_tokens_details else None
     return Usage(
-        input_tokens=usage.prompt_tokens or 0,
-        output_tokens=usage.completion_tokens or 0,
-        cached_tokens=cached or 0,
-        reasoning_tokens=thought or 0,
+        input_tokens=_count(usage.prompt_tokens),
+        output_tokens=_count(usage.completion_tokens),
+        cached_tokens=_count(cached),
+        reasoning_tokens=_count(thought),
     )
+
+
+def _count(tokens: int | None) -> int:
+    """Within what can be a count: what vendors say is added up."""
+    return min(max(tokens or 0, 0), _MOST_TOKENS)
+
+
+def _decoded(payload: bytes) -> _Chunk:
+    """Raises `msgspec.DecodeError` and `UnicodeDecodeError`."""
+    try:
+        return _decoder.decode(payload)
+    except msgspec.DecodeError:
+        mended = _ESCAPE.sub(_whole, payload)
+        if mended == payload:
+            raise
+        return _decoder.decode(mended)
+
+
+def _whole(escape: re.Match[bytes]) -> bytes:
+    return b"\\ufffd" if escape[1] else escape[0]

@@ -23,6 +23,9 @@ async def improve(engine: Engine, weights: Weights, choice: Choice, *, folder: P
         await engine.switch(choice)
     except (WeightsUnavailable, EngineUnavailable, OSError) as error:
         log.warning("model_not_pulled", extra={"model": weights.name, "reason": str(error)})
+    except Exception:
+        # A better model is a favour: its faults never take the server along.
+        log.exception("model_pull_fault", extra={"model": weights.name})
     else:
         log.info("model_switched", extra={"model": weights.name})
     finally:

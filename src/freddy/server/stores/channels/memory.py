@@ -54,8 +54,12 @@ class MemoryChannel:
 
     async def reached(self, run_id: str, number: int) -> None:
         run = self._runs[run_id]
-        while len(run.events) <= number and not run.over:
-            await run.wait_more()
+        run.followers += 1
+        try:
+            while len(run.events) <= number and not run.over:
+                await run.wait_more()
+        finally:
+            run.followers -= 1
 
     def followers(self, run_id: str) -> int:
         run = self._runs.get(run_id)

@@ -20,7 +20,6 @@ _keys = tables.api_keys
 _ADD_ORGANIZATION = Statement(
     sqlite.insert(_organizations).values(statements.params(_organizations)).on_conflict_do_nothing()
 )
-_GET_ORGANIZATION = Statement(sa.select(_organizations).where(_organizations.c.id == param("id")))
 _LIST_ORGANIZATIONS = Statement(sa.select(_organizations).order_by(_organizations.c.created_at, _organizations.c.id))
 _ADD_KEY = Statement(_keys.insert().values(statements.params(_keys)))
 _FIND_KEY = Statement(sa.select(_keys).where(_keys.c.digest == param("digest")))
@@ -47,10 +46,6 @@ class SqlAccounts:
             connection.execute(_ADD_ORGANIZATION.sql, values)
 
         await self._database.write(work)
-
-    async def get_organization(self, organization_id: str) -> Organization | None:
-        found = await self._rows(_GET_ORGANIZATION, id=organization_id)
-        return _organization(found[0]) if found else None
 
     async def list_organizations(self) -> Sequence[Organization]:
         return [_organization(row) for row in await self._rows(_LIST_ORGANIZATIONS)]
