@@ -266,6 +266,21 @@ def test_upstreams_come_from_the_file_and_one_more_from_the_environment(folder):
     assert origins.places["upstream.upstream"] == "environment"
 
 
+def test_the_wire_of_an_upstream_is_one_that_is_known(folder):
+    file = written(folder, '[[upstream]]\nname = "one"\nurl = "https://one.test/v1"\nkind = "anthropic"\n')
+    environment = {"FREDDY_UPSTREAM_URL": "http://two.test/v1", "FREDDY_UPSTREAM_KIND": "openai"}
+    settings, _ = config.load(environment, file)
+    assert [upstream.kind for upstream in settings.upstreams] == ["anthropic", "openai"]
+    (said,) = problems({**environment, "FREDDY_UPSTREAM_KIND": "gemini"})
+    assert "compatible, openai, anthropic" in said
+
+
+def test_an_upstream_on_this_machine_is_reached_without_the_proxy(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://proxy.test:3128")
+    assert config.proxy_for("http://models.test/v1") == "http://proxy.test:3128"
+    assert config.proxy_for("http://127.0.0.1:11434/v1") is None
+
+
 def test_aliases_come_from_the_file(folder):
     settings, _ = config.load({}, written(folder, '[aliases]\n"ftg-3.0" = "gpt-4o"\n'))
     assert settings.aliases == {"ftg-3.0": "gpt-4o"}
