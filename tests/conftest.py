@@ -1,7 +1,13 @@
 """Puts this folder on the import path, where tests find `freddy_fakes`; says how hard hypothesis looks."""
 
+import signal
+
 import pytest
 from hypothesis import settings
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background job: what the tests start must hear Ctrl-C all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("freddy", max_examples=50, deadline=None, database=None)
 settings.load_profile("freddy")

@@ -25,10 +25,11 @@ async def upstream():
 
 @pytest.fixture
 async def opened(upstream, tmp_path):
-    """Opens servers with other settings."""
+    """Opens servers with other settings on one home, each when the one before it has ended."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def open_(**changes):
+            await stack.aclose()
             return await stack.enter_async_context(serving(settings(tmp_path, upstream, **changes), upstream))
 
         yield open_
