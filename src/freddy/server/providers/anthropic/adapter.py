@@ -1,8 +1,6 @@
 """A model behind Anthropic's Messages API."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
@@ -11,12 +9,10 @@ from freddy.server.core.deltas import Delta
 from freddy.server.core.profile import Availability, Profile
 from freddy.server.core.turn import Turn
 from freddy.server.ports.wire import Wire
-from freddy.server.providers import _failures, _sse
+from freddy.server.providers import _failures, _goodbye, _sse
 from freddy.server.providers.anthropic import request, stream
 
 _VERSION = "2023-06-01"
-_GOODBYE_SECONDS = 0.02
-"""How long the body may take to end after the answer has: only then can its connection be used again."""
 
 
 class _Counted(msgspec.Struct):
@@ -59,7 +55,7 @@ class Anthropic:
             else:
                 said = reader.read(lines.close())
             if reader.whole:
-                await _see_out(chunks)
+                await _goodbye.see_out(chunks)
         if said and not reader.whole:
             yield said
         yield [*said, reader.close()]
@@ -75,10 +71,3 @@ class Anthropic:
             return msgspec.json.decode(said, type=_Counted).input_tokens
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise errors.ProviderFailed(f"{name} could not count tokens") from error
-
-
-async def _see_out(chunks: AsyncIterator[bytes]) -> None:
-    with suppress(TimeoutError, errors.FreddyError):
-        async with asyncio.timeout(_GOODBYE_SECONDS):
-            async for _ in chunks:
-                pass

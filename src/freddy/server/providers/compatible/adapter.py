@@ -1,8 +1,6 @@
 """A model behind any server that speaks OpenAI's chat completions."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -12,13 +10,10 @@ from freddy.server.core.deltas import Delta
 from freddy.server.core.profile import Availability, Profile
 from freddy.server.core.turn import Turn
 from freddy.server.ports.wire import Wire
-from freddy.server.providers import _failures, _sse
+from freddy.server.providers import _failures, _goodbye, _sse
 from freddy.server.providers.compatible import request, stream
 
 _Told = TypeVar("_Told")
-
-_GOODBYE_SECONDS = 0.02
-"""How long the body may take to end after the answer has: only then can its connection be used again."""
 
 
 class _Prompt(msgspec.Struct):
@@ -69,7 +64,7 @@ class Compatible:
             else:
                 said = reader.read(lines.close())
             if reader.whole:
-                await _see_out(chunks)
+                await _goodbye.see_out(chunks)
         if said and not reader.whole:
             yield said
         yield [*said, reader.close()]
@@ -92,10 +87,3 @@ class Compatible:
             return msgspec.json.decode(said, type=told)
         except msgspec.DecodeError as error:
             raise errors.ProviderFailed(f"{self.profile.provider} could not count tokens") from error
-
-
-async def _see_out(chunks: AsyncIterator[bytes]) -> None:
-    with suppress(TimeoutError, errors.FreddyError):
-        async with asyncio.timeout(_GOODBYE_SECONDS):
-            async for _ in chunks:
-                pass

@@ -1,8 +1,7 @@
 """A model behind OpenAI's Responses API."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack
 
 import msgspec
 from msgspec.structs import replace
@@ -12,11 +11,8 @@ from freddy.server.core.deltas import Delta
 from freddy.server.core.profile import Availability, Profile
 from freddy.server.core.turn import Turn
 from freddy.server.ports.wire import Answer, Wire
-from freddy.server.providers import _failures, _sse
+from freddy.server.providers import _failures, _goodbye, _sse
 from freddy.server.providers.openai import request, stream
-
-_GOODBYE_SECONDS = 0.02
-"""How long the body may take to end after the answer has: only then can its connection be used again."""
 
 
 class _Tokens(msgspec.Struct):
@@ -79,7 +75,7 @@ class OpenAI:
             else:
                 said = reader.read(lines.close())
             if reader.whole:
-                await _see_out(chunks)
+                await _goodbye.see_out(chunks)
         if said and not reader.whole:
             yield said
         yield [*said, reader.close()]
@@ -137,10 +133,3 @@ def _code(said: bytes) -> str | int | None:
 
 def _thoughtless(turn: Turn) -> Turn:
     return replace(turn, items=tuple(item for item in turn.items if not isinstance(item, items.Reasoning)))
-
-
-async def _see_out(chunks: AsyncIterator[bytes]) -> None:
-    with suppress(TimeoutError, errors.FreddyError):
-        async with asyncio.timeout(_GOODBYE_SECONDS):
-            async for _ in chunks:
-                pass
