@@ -55,6 +55,9 @@ class ScriptedModel:
         finally:
             self.closed += 1
 
+    def warnings(self, turn: Turn) -> Sequence[str]:
+        return ()
+
     async def count(self, turn: Turn) -> int | None:
         self.turns.append(turn)
         return self._counts

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from freddy.server.core import errors, events, items, request, run, toolspec, turn
+from freddy.server.core import attempt, errors, events, items, pricing, request, run, toolspec, turn
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Usage
 from freddy_fakes import raw
@@ -65,6 +65,7 @@ def test_a_fresh_run_asks_the_model_everything_that_was_requested():
             tool_choice="required",
             parallel_tool_calls=True,
             live=True,
+            organization_id=begun.response.organization_id,
             cache_key="thrd_1",
         )
     )
@@ -165,3 +166,21 @@ def test_applying_leaves_the_run_before_as_it_was():
     before = a_run()
     after(before, events.ItemDone(0, ANSWER), events.TurnDone("stop"), events.Failed(FAILURE))
     assert before == a_run()
+
+
+def test_what_a_turn_cost_is_counted_at_the_price_of_who_answered():
+    price = pricing.Price(input=2.0, output=10.0, cached=0.5, cache_write=4.0)
+    used = Usage(input_tokens=1_000, output_tokens=100, cached_tokens=400, cache_write_tokens=100)
+    tried = (attempt.Attempt("first", "m", 0.5, "provider_unavailable", 503), attempt.Attempt("second", "m", 1.0))
+    choice = events.Choice("second", price, ("seed has no effect",), tried)
+    ended = run.decide(after(a_run(), events.ItemDone(0, ANSWER), events.TurnDone("stop", used, "m", choice)))
+    assert isinstance(ended, run.Finish)
+    assert ended.response.cost == pytest.approx((500 * 2 + 400 * 0.5 + 100 * 4 + 100 * 10) / 1e6)
+    assert (ended.response.provider, ended.response.attempts) == ("second", tried)
+    assert ended.response.warnings == ("seed has no effect",)
+
+
+def test_a_run_whose_price_nobody_knows_has_no_cost():
+    ended = run.decide(after(a_run(), events.TurnDone("stop", Usage(input_tokens=1), "m", events.Choice("p"))))
+    assert isinstance(ended, run.Finish)
+    assert ended.response.cost is None

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freddy.server.core import deltas, events, items, toolspec
+from freddy.server.core.attempt import Attempt
+from freddy.server.core.pricing import Price
 from freddy.server.core.transcript import Transcript, custom_arguments, custom_input
 from freddy.server.core.usage import Usage
 from freddy_fakes import CountingIds, raw
@@ -309,3 +311,43 @@ def test_items_survive_being_kept_as_json(said):
     output = check_events(tell([*said, STOP]))
     kept = msgspec.json.encode(output)
     assert msgspec.json.decode(kept, type=tuple[items.Item, ...]) == output
+
+
+def test_hidden_thinking_is_an_item_before_anything_of_it_is_known():
+    told = tell(
+        [deltas.Chosen("acme")],
+        [deltas.Thinking(hidden=True)],
+        [deltas.Signature("sealed"), deltas.Text("Yes"), STOP],
+    )
+    empty = items.Reasoning("rs_1", status="in_progress", provider="acme", hidden=True)
+    assert told[0] == events.ItemAdded(0, empty)
+    assert told[1] == events.ItemDone(0, items.Reasoning("rs_1", encrypted="sealed", provider="acme", hidden=True))
+    check_events(told)
+
+
+def test_thinking_that_begins_again_is_another_item():
+    assert say(deltas.Thinking(), deltas.Reasoning("a"), deltas.Thinking(), deltas.Reasoning("b"), STOP) == (
+        items.Reasoning("rs_1", ("a",)),
+        items.Reasoning("rs_2", ("b",)),
+    )
+
+
+def test_messages_are_told_apart_where_the_vendor_does():
+    assert say(
+        deltas.Began("commentary"), deltas.Text("Hm."), deltas.Began("final_answer"), deltas.Text("42"), STOP
+    ) == (
+        items.Message("msg_1", "assistant", (items.Text("Hm."),), phase="commentary"),
+        items.Message("msg_2", "assistant", (items.Text("42"),), phase="final_answer"),
+    )
+
+
+def test_who_was_asked_and_who_answers_stands_beside_the_answer():
+    failed, answered = Attempt("first", "m", code="provider_timeout"), Attempt("second", "m", 0.5)
+    price = Price(1, 2)
+    told = tell(
+        [deltas.Tried(failed)],
+        [deltas.Chosen("second", price, ("top_p has no effect",)), deltas.Text("Yes")],
+        [deltas.Tried(answered), STOP],
+    )
+    choice = events.Choice("second", price, ("top_p has no effect",), (failed, answered))
+    assert told[-1] == events.TurnDone("stop", None, None, choice)

@@ -5,6 +5,8 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from freddy.server.core import items
+from freddy.server.core.attempt import Attempt
+from freddy.server.core.pricing import Price
 from freddy.server.core.usage import Usage
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
@@ -14,6 +16,32 @@ class Answering(Struct, frozen=True, tag="answering"):
     """The exact name of the model that answers, when the vendor tells it."""
 
     model: str
+
+
+class Tried(Struct, frozen=True, tag="tried"):
+    """A try to have the turn answered has ended."""
+
+    attempt: Attempt
+
+
+class Chosen(Struct, frozen=True, tag="chosen"):
+    """Who answers from here on, what that costs, and what of the turn it does not do as asked."""
+
+    provider: str
+    price: Price | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Began(Struct, frozen=True, tag="began"):
+    """A new message begins, where the vendor tells one from the next. `phase`: see `items.Message`."""
+
+    phase: str | None = None
+
+
+class Thinking(Struct, frozen=True, tag="thinking"):
+    """Thinking begins. `hidden`: at most a summary of it will be shown."""
+
+    hidden: bool = False
 
 
 class Text(Struct, frozen=True, tag="text"):
@@ -59,4 +87,6 @@ class Stop(Struct, frozen=True, tag="stop"):
     usage: Usage | None = None
 
 
-Delta: TypeAlias = Answering | Text | Refusal | Reasoning | Signature | ToolCall | Annotated | Stop
+Delta: TypeAlias = (
+    Answering | Tried | Chosen | Began | Thinking | Text | Refusal | Reasoning | Signature | ToolCall | Annotated | Stop
+)

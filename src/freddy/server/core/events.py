@@ -8,11 +8,22 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from freddy.server.core import errors, items
+from freddy.server.core.attempt import Attempt
 from freddy.server.core.deltas import FinishReason
+from freddy.server.core.pricing import Price
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Usage
 
 ReasoningKind: TypeAlias = Literal["text", "summary"]
+
+
+class Choice(Struct, frozen=True, omit_defaults=True):
+    """Who was asked in a turn, and who answered: a provider, at a price."""
+
+    provider: str = ""
+    price: Price | None = None
+    warnings: tuple[str, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
 
 
 class Created(Struct, frozen=True, tag="created"):
@@ -143,6 +154,7 @@ class TurnDone(Struct, frozen=True, tag="turn_done"):
     finish: FinishReason
     usage: Usage | None = None
     model: str | None = None
+    choice: Choice = Choice()
 
 
 class Failed(Struct, frozen=True, tag="failed"):
@@ -150,12 +162,14 @@ class Failed(Struct, frozen=True, tag="failed"):
 
     failure: errors.Failure
     usage: Usage | None = None
+    choice: Choice = Choice()
 
 
 class Cancelled(Struct, frozen=True, tag="cancelled"):
     """Somebody stopped the run. Recorded, not told: `Finished` tells it. `usage` as in `Failed`."""
 
     usage: Usage | None = None
+    choice: Choice = Choice()
 
 
 class Finished(Struct, frozen=True, tag="finished"):

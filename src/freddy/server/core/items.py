@@ -90,13 +90,18 @@ class Message(Struct, frozen=True, tag_field="kind", tag="message", omit_default
 
 
 class Reasoning(Struct, frozen=True, tag_field="kind", tag="reasoning", omit_defaults=True):
-    """What a model thought: `texts` in the open, `summaries` of it, `encrypted` for the vendor's eyes."""
+    """What a model thought: `texts` in the open, `summaries` of it, `encrypted` for the vendor's eyes.
+
+    `provider` made it, and only there can `encrypted` be read. `hidden`: the vendor keeps the text to itself.
+    """
 
     id: str
     texts: tuple[str, ...] = ()
     summaries: tuple[str, ...] = ()
     encrypted: str | None = None
     status: Status = "completed"
+    provider: str = ""
+    hidden: bool = False
 
 
 class FunctionCall(Struct, frozen=True, tag_field="kind", tag="function_call", omit_defaults=True):

@@ -4,11 +4,13 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from freddy.server.core.pricing import Price
+
 Availability: TypeAlias = Literal["ready", "starting", "unavailable"]
 
 
 class Profile(Struct, frozen=True):
-    """`context_tokens` and `output_tokens` are None where nobody says."""
+    """`context_tokens`, `output_tokens` and `price` are None where nobody says."""
 
     name: str
     provider: str
@@ -18,10 +20,21 @@ class Profile(Struct, frozen=True):
     tools: bool = True
     parallel_tool_calls: bool = True
     images: bool = False
+    image_urls: bool = True
+    """Whether images may be given by http address, where they are read at all."""
     audio: bool = False
     files: bool = False
+    """Whether documents are read as they are, in the kinds of `file_types`; else only their text can be told."""
+    file_types: tuple[str, ...] = ("application/pdf",)
     reasoning: bool = False
-    schemas: bool = False
+    sampling: bool = True
+    """Whether temperature and its like may be set."""
     max_temperature: float = 2.0
+    schemas: bool = False
+    """Whether the provider itself sees to it that an answer fits its JSON Schema."""
+    json: bool = False
+    """Whether the provider itself sees to it that an answer in JSON mode is a JSON object."""
+    price: Price | None = None
+    deprecated: bool = False
     created: int = 0
     """Unix seconds of the model's release, 0 where unknown."""

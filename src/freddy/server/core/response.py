@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from freddy.server.core import errors, items
+from freddy.server.core.attempt import Attempt
 from freddy.server.core.request import Request
 from freddy.server.core.usage import Usage
 
@@ -17,7 +18,10 @@ ENDED: frozenset[Status] = frozenset(("completed", "incomplete", "failed", "canc
 
 
 class Response(Struct, frozen=True, kw_only=True):
-    """Times are Unix seconds. `output` are the items the run made, in the order they were made."""
+    """Times are Unix seconds. `output` are the items the run made, in the order they were made.
+
+    `cost` is in US dollars, None where a price is not known. `attempts` are all tries to have a model answer.
+    """
 
     id: str
     organization_id: str
@@ -34,6 +38,8 @@ class Response(Struct, frozen=True, kw_only=True):
     failure: errors.Failure | None = None
     incomplete_reason: IncompleteReason | None = None
     warnings: tuple[str, ...] = ()
+    cost: float | None = None
+    attempts: tuple[Attempt, ...] = ()
 
     @property
     def ended(self) -> bool:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from freddy.server.core import deltas, errors, events, items, toolspec
+from freddy.server.core.attempt import Attempt
 from freddy.server.core.response import Response, Status
 from freddy.server.core.turn import Turn
 from freddy.server.core.usage import Usage
@@ -29,6 +30,10 @@ class Run(Struct, frozen=True, kw_only=True):
     answered_by: str | None = None
     failure: errors.Failure | None = None
     cancelled: bool = False
+    provider: str = ""
+    cost: float | None = None
+    attempts: tuple[Attempt, ...] = ()
+    warnings: tuple[str, ...] = ()
     live: bool = False
     cache_key: str | None = None
 
@@ -62,18 +67,13 @@ def apply(run: Run, event: events.Event) -> Run:
     match event:
         case events.ItemDone(_, item):
             return replace(run, output=(*run.output, item))
-        case events.TurnDone(finish, usage, model):
-            return replace(
-                run,
-                turns=run.turns + 1,
-                finish=finish,
-                usage=_added(run.usage, usage),
-                answered_by=model or run.answered_by,
-            )
-        case events.Failed(failure, usage):
-            return replace(run, failure=failure, usage=_added(run.usage, usage))
-        case events.Cancelled(usage):
-            return replace(run, cancelled=True, usage=_added(run.usage, usage))
+        case events.TurnDone(finish, usage, model, choice):
+            run = _asked(run, usage, choice)
+            return replace(run, turns=run.turns + 1, finish=finish, answered_by=model or run.answered_by)
+        case events.Failed(failure, usage, choice):
+            return replace(_asked(run, usage, choice), failure=failure)
+        case events.Cancelled(usage, choice):
+            return replace(_asked(run, usage, choice), cancelled=True)
         case _:
             return run
 
@@ -84,6 +84,19 @@ def fold(run: Run, happened: Iterable[events.Event]) -> Run:
         if type(event) in _CHANGING:
             run = apply(run, event)
     return run
+
+
+def _asked(run: Run, usage: Usage | None, choice: events.Choice) -> Run:
+    cost = choice.price.cost(usage) if choice.price is not None and usage is not None else None
+    return replace(
+        run,
+        usage=_added(run.usage, usage),
+        provider=choice.provider or run.provider,
+        # Where one turn has no price, the sum of the others would not be the cost of the run.
+        cost=cost if run.turns == 0 else None if run.cost is None or cost is None else run.cost + cost,
+        attempts=run.attempts + choice.attempts,
+        warnings=run.warnings + tuple(one for one in choice.warnings if one not in run.warnings),
+    )
 
 
 def _added(before: Usage | None, more: Usage | None) -> Usage | None:
@@ -106,6 +119,7 @@ def _turn(run: Run) -> Turn:
         tool_choice=request.tool_choice,
         parallel_tool_calls=request.parallel_tool_calls,
         live=run.live,
+        organization_id=run.response.organization_id,
         cache_key=run.cache_key,
     )
 
@@ -124,6 +138,10 @@ def _ended(run: Run) -> Response:
         model=run.answered_by or run.response.model,
         output=run.output,
         usage=run.usage,
+        provider=run.provider or run.response.provider,
+        cost=run.cost,
+        attempts=run.attempts,
+        warnings=run.response.warnings + tuple(one for one in run.warnings if one not in run.response.warnings),
         failure=run.failure,
         incomplete_reason={"length": "max_output_tokens", "content_filter": "content_filter"}.get(run.finish or "")
         if status == "incomplete"

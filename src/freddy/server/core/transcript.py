@@ -6,6 +6,7 @@ from typing import assert_never
 import msgspec
 
 from freddy.server.core import deltas, events, ids, items, toolspec
+from freddy.server.core.attempt import Attempt
 from freddy.server.core.usage import Usage
 
 
@@ -16,6 +17,8 @@ class Transcript:
         self.finish: deltas.FinishReason | None = None
         self.usage: Usage | None = None
         self.model: str | None = None
+        self._chosen = deltas.Chosen("")
+        self._attempts: list[Attempt] = []
         self._index = index
         self._new_id = new_id
         self._tools = {tool.name: tool for tool in tools}
@@ -26,6 +29,12 @@ class Transcript:
     @property
     def done(self) -> bool:
         return self.finish is not None
+
+    @property
+    def choice(self) -> events.Choice:
+        """Who was asked and who answered, as far as it is known."""
+        chosen = self._chosen
+        return events.Choice(chosen.provider, chosen.price, chosen.warnings, tuple(self._attempts))
 
     def feed(self, batch: Iterable[deltas.Delta]) -> list[events.Event]:
         told: list[events.Event] = []
@@ -50,12 +59,20 @@ class Transcript:
                     told += self._message("text")
                     if isinstance(self._open, _Message):
                         told.append(self._open.annotate(annotation))
+                case deltas.Thinking(hidden):
+                    told += self._begin_thinking(hidden=hidden)
+                case deltas.Began(phase):
+                    told += self._begin_message(phase)
                 case deltas.Answering(model):
                     self.model = model
+                case deltas.Chosen():
+                    self._chosen = delta
+                case deltas.Tried(attempt):
+                    self._attempts.append(attempt)
                 case deltas.Stop(reason, usage):
                     told += self.close("incomplete" if reason in ("length", "content_filter") else "completed")
                     self.finish, self.usage = reason, usage
-                    told.append(events.TurnDone(reason, usage, self.model))
+                    told.append(events.TurnDone(reason, usage, self.model, self.choice))
                 case _:
                     assert_never(delta)
         return told
@@ -90,10 +107,14 @@ class Transcript:
         if isinstance(self._open, _Message):
             yield from self._open.turn_to(form)
             return
+        yield from self._begin_message(None)
+        if isinstance(self._open, _Message):
+            yield from self._open.turn_to(form)
+
+    def _begin_message(self, phase: str | None) -> Iterator[events.Event]:
         yield from self._end_open()
-        self._open = _Message(self._place(), self._new_id(ids.MESSAGE))
+        self._open = _Message(self._place(), self._new_id(ids.MESSAGE), phase)
         yield from self._open.begin()
-        yield from self._open.turn_to(form)
 
     def _in_message(self, delta: deltas.Text | deltas.Refusal) -> Iterator[events.Event]:
         if isinstance(self._open, _Message):
@@ -101,17 +122,23 @@ class Transcript:
 
     def _think(self, delta: deltas.Reasoning) -> Iterator[events.Event]:
         if not isinstance(self._open, _Reasoning):
-            yield from self._end_open()
-            self._open = _Reasoning(self._place(), self._new_id(ids.REASONING))
-            yield from self._open.begin()
-        yield from self._open.think(delta)
+            yield from self._begin_thinking(hidden=delta.kind == "summary")
+        if isinstance(self._open, _Reasoning):
+            yield from self._open.think(delta)
+
+    def _begin_thinking(self, *, hidden: bool) -> Iterator[events.Event]:
+        yield from self._end_open()
+        empty = items.Reasoning(
+            id=self._new_id(ids.REASONING), status="in_progress", provider=self._chosen.provider, hidden=hidden
+        )
+        self._open = _Reasoning(self._place(), empty)
+        yield from self._open.begin()
 
     def _sign(self, encrypted: str) -> Iterator[events.Event]:
         if not isinstance(self._open, _Reasoning):
-            yield from self._end_open()
-            self._open = _Reasoning(self._place(), self._new_id(ids.REASONING))
-            yield from self._open.begin()
-        self._open.encrypted = encrypted
+            yield from self._begin_thinking(hidden=False)
+        if isinstance(self._open, _Reasoning):
+            self._open.encrypted = encrypted
         yield from self._end_open()
 
     def _call(self, delta: deltas.ToolCall) -> Iterator[events.Event]:
@@ -142,17 +169,18 @@ class Transcript:
 class _Message:
     """A message being written: at most one part of it is open."""
 
-    def __init__(self, index: int, item_id: str) -> None:
+    def __init__(self, index: int, item_id: str, phase: str | None) -> None:
         self.form = ""
         self.index = index
         self._id = item_id
+        self._phase = phase
         self._parts: list[items.Part] = []
         self._pieces: list[str] = []
         self._logprobs: list[items.Logprob] = []
         self._annotations: list[items.Annotation] = []
 
     def begin(self) -> Iterator[events.Event]:
-        empty = items.Message(id=self._id, role="assistant", parts=(), status="in_progress")
+        empty = items.Message(id=self._id, role="assistant", parts=(), status="in_progress", phase=self._phase)
         yield events.ItemAdded(self.index, empty)
 
     def turn_to(self, form: str) -> Iterator[events.Event]:
@@ -179,7 +207,7 @@ class _Message:
 
     def close(self, status: items.Status) -> Iterator[events.Event]:
         yield from self._end_part()
-        whole = items.Message(id=self._id, role="assistant", parts=tuple(self._parts), status=status)
+        whole = items.Message(id=self._id, role="assistant", parts=tuple(self._parts), status=status, phase=self._phase)
         yield events.ItemDone(self.index, whole)
 
     def _end_part(self) -> Iterator[events.Event]:
@@ -202,17 +230,18 @@ class _Message:
 class _Reasoning:
     """A thinking being written. Texts and summaries are parts that are counted apart."""
 
-    def __init__(self, index: int, item_id: str) -> None:
+    def __init__(self, index: int, empty: items.Reasoning) -> None:
         self.encrypted: str | None = None
         self.index = index
-        self._id = item_id
+        self._empty = empty
+        self._id = empty.id
         self._done: dict[events.ReasoningKind, list[str]] = {"text": [], "summary": []}
         self._kind: events.ReasoningKind | None = None
         self._part = 0
         self._pieces: list[str] = []
 
     def begin(self) -> Iterator[events.Event]:
-        yield events.ItemAdded(self.index, items.Reasoning(id=self._id, status="in_progress"))
+        yield events.ItemAdded(self.index, self._empty)
 
     def think(self, delta: deltas.Reasoning) -> Iterator[events.Event]:
         if (delta.kind, delta.part) != (self._kind, self._part) or self._kind is None:
@@ -224,12 +253,13 @@ class _Reasoning:
 
     def close(self, status: items.Status) -> Iterator[events.Event]:
         yield from self._end_part()
-        whole = items.Reasoning(
-            id=self._id,
+        whole = msgspec.structs.replace(
+            self._empty,
             texts=tuple(self._done["text"]),
             summaries=tuple(self._done["summary"]),
             encrypted=self.encrypted,
             status=status,
+            hidden=self._empty.hidden and not self._done["text"],
         )
         yield events.ItemDone(self.index, whole)
 

@@ -9,6 +9,7 @@ class Turn(Struct, frozen=True):
     """`live` tells that somebody listens as the answer grows; else the model may answer in one piece."""
 
     model: str
+    """What the caller calls the model; a candidate asks for what its provider calls it."""
     items: tuple[items.Item, ...]
     instructions: str | None = None
     sampling: request.Sampling = request.Sampling()
@@ -19,5 +20,6 @@ class Turn(Struct, frozen=True):
     tool_choice: toolspec.ToolChoice = "auto"
     parallel_tool_calls: bool = False
     live: bool = True
+    organization_id: str = ""
     cache_key: str | None = None
     """Turns with the same key are likely to start alike (a thread, a chain of responses)."""

@@ -1,4 +1,4 @@
-"""The need for a language model."""
+"""The need for a language model, and for the providers that have some."""
 
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
@@ -25,6 +25,28 @@ class Model(Protocol):
         """
         ...
 
+    def warnings(self, turn: Turn) -> Sequence[str]:
+        """What of the turn this model will not do as it is asked, a sentence each. See `Profile` for what it can."""
+        ...
+
     async def count(self, turn: Turn) -> int | None:
         """Input tokens that the turn takes, or None when this model cannot tell without answering."""
+        ...
+
+
+class Provider(Protocol):
+    """An address of a vendor, and the models behind it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def model(self, called: str, *, key: str | None = None) -> Model:
+        """The model that the vendor calls so, asked with `key` where an organization has one of its own.
+
+        Whether there is such a model is only known when it is asked.
+        """
+        ...
+
+    async def models(self) -> Sequence[str]:
+        """What the vendor calls its models, in its order. Raises like `Model.stream`; empty where it cannot tell."""
         ...

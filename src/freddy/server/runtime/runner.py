@@ -73,23 +73,23 @@ class Runner:
                 f"{model.profile.provider} ended before its answer did"
             )
         except errors.FreddyError as error:
-            yield [*transcript.close("incomplete"), events.Failed(error.as_failure())]
+            yield [*transcript.close("incomplete"), events.Failed(error.as_failure(), choice=transcript.choice)]
         except asyncio.CancelledError as stopped:
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
-            yield [*transcript.close("incomplete"), _stop(stopped)]
+            yield [*transcript.close("incomplete"), replace(_stop(stopped), choice=transcript.choice)]
         except Exception:  # noqa: BLE001
             # A fault in an adapter ends this run like any failure: what was said before it is kept.
             _log.exception("model_fault", extra={"response_id": run.response.id})
             failure = errors.Internal("Internal server error").as_failure()
-            yield [*transcript.close("incomplete"), events.Failed(failure)]
+            yield [*transcript.close("incomplete"), events.Failed(failure, choice=transcript.choice)]
 
 
 SHUTDOWN = "shutdown"
 """What a task is cancelled with when the server stops: the run did not end by its caller's wish."""
 
 
-def _stop(stopped: asyncio.CancelledError) -> events.Event:
+def _stop(stopped: asyncio.CancelledError) -> events.Failed | events.Cancelled:
     if SHUTDOWN in stopped.args:
         return events.Failed(errors.ShuttingDown("The server stopped before the response ended").as_failure())
     return events.Cancelled()

@@ -60,6 +60,9 @@ class Anthropic:
             yield said
         yield [*said, reader.close()]
 
+    def warnings(self, turn: Turn) -> Sequence[str]:  # noqa: ARG002
+        return ()
+
     async def count(self, turn: Turn) -> int | None:
         name = self.profile.provider
         body = request.count_body(turn, self.profile)

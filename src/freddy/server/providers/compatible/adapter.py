@@ -69,6 +69,9 @@ class Compatible:
             yield said
         yield [*said, reader.close()]
 
+    def warnings(self, turn: Turn) -> Sequence[str]:  # noqa: ARG002
+        return ()
+
     async def count(self, turn: Turn) -> int | None:
         if self._counter is None:
             return None

@@ -95,6 +95,9 @@ class Embedded:
             else:
                 return
 
+    def warnings(self, turn: Turn) -> Sequence[str]:  # noqa: ARG002
+        return ()
+
     async def count(self, turn: Turn) -> int | None:
         if self._engine.state.phase != "ready":
             return None

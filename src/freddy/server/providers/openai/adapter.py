@@ -80,6 +80,9 @@ class OpenAI:
             yield said
         yield [*said, reader.close()]
 
+    def warnings(self, turn: Turn) -> Sequence[str]:  # noqa: ARG002
+        return ()
+
     async def count(self, turn: Turn) -> int | None:
         asked = request.counting(turn, self.profile)
         async with self._wire.post("/responses/input_tokens", asked, self._headers) as answer:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from freddy.server.core import errors, items, request
+from freddy.server.core.attempt import Attempt
 from freddy.server.core.response import IncompleteReason, Response
 from freddy.server.core.threads import Thread
 from freddy.server.core.usage import Usage
@@ -37,6 +38,8 @@ class Outcome(Struct, frozen=True, omit_defaults=True):
     failure: errors.Failure | None = None
     incomplete_reason: IncompleteReason | None = None
     warnings: tuple[str, ...] = ()
+    cost: float | None = None
+    attempts: tuple[Attempt, ...] = ()
 
 
 _encoder = msgspec.json.Encoder()
@@ -80,6 +83,8 @@ def outcome(value: Response) -> str:
             failure=value.failure,
             incomplete_reason=value.incomplete_reason,
             warnings=value.warnings,
+            cost=value.cost,
+            attempts=value.attempts,
         )
     )
 
@@ -119,6 +124,8 @@ def response(row: Row, parts: Iterable[tuple[str, str]]) -> Response:
         failure=end.failure,
         incomplete_reason=end.incomplete_reason,
         warnings=end.warnings,
+        cost=end.cost,
+        attempts=end.attempts,
     )
 
 
