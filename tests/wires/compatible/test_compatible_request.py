@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from freddy.server.core import errors, items, request, toolspec
 from freddy.server.core.profile import Profile
 from freddy.server.core.turn import Turn
+from freddy.server.providers.compatible import form
 from freddy.server.providers.compatible.request import body
 from freddy_fakes import raw
 
@@ -98,10 +99,7 @@ MESSAGES = {
                         "type": "image_url",
                         "image_url": {"url": "https://example.org/cat.png", "detail": "low"},
                     },
-                    {
-                        "type": "image_url",
-                        "image_url": {"url": "data:image/png;base64,AAAA", "detail": "auto"},
-                    },
+                    {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
                     {"type": "input_audio", "input_audio": {"data": "UklG", "format": "mp3"}},
                     {
                         "type": "file",
@@ -117,7 +115,7 @@ MESSAGES = {
     ),
     "a-refusal": (
         [message("assistant", items.Refusal("I cannot"))],
-        [{"role": "assistant", "content": None, "refusal": "I cannot"}],
+        [{"role": "assistant", "content": "I cannot"}],
     ),
     "text-and-calls-of-one-answer-and-their-outputs": (
         [
@@ -201,17 +199,20 @@ def test_items_become_messages(name):
     assert told(ask(*said)) == WHOLE | {"messages": messages}
 
 
-def test_an_output_may_show_an_image():
-    turn = ask(output("call_a", "see", items.Image(url="https://example.org/a.png")))
-    assert json.loads(body(turn, ABLE))["messages"] == [
+def test_what_tools_show_is_shown_by_the_user_after_all_of_their_outputs():
+    picture = items.Image(url="https://example.org/a.png")
+    turn = ask(output("call_a", "see", picture), output("call_b", "no picture"), message("user", "And?"))
+    assert told(turn)["messages"] == [
+        {"role": "tool", "tool_call_id": "call_a", "content": "see"},
+        {"role": "tool", "tool_call_id": "call_b", "content": "no picture"},
         {
-            "role": "tool",
-            "tool_call_id": "call_a",
+            "role": "user",
             "content": [
-                {"type": "text", "text": "see"},
-                {"type": "image_url", "image_url": {"url": "https://example.org/a.png", "detail": "auto"}},
+                {"type": "text", "text": "This came out of the call call_a:"},
+                {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}},
             ],
-        }
+        },
+        {"role": "user", "content": "And?"},
     ]
 
 
@@ -251,7 +252,20 @@ ASKED = {
             "max_tokens": 64,
         },
     ),
-    "json": ({"output": request.Output("json")}, {"response_format": {"type": "json_object"}}),
+    "json": (
+        {"output": request.Output("json"), "instructions": "In JSON, please"},
+        {
+            "messages": [{"role": "system", "content": "In JSON, please"}],
+            "response_format": {"type": "json_object"},
+        },
+    ),
+    "json-that-nobody-speaks-of": (
+        {"output": request.Output("json"), "instructions": "Be brief"},
+        {
+            "messages": [{"role": "system", "content": f"Be brief\n\n{form.JSON}"}],
+            "response_format": {"type": "json_object"},
+        },
+    ),
     "a-schema": (
         {"output": request.Output("json_schema", (request.Schema("place", raw(SCHEMA), "Where"),))},
         {
@@ -280,25 +294,26 @@ ASKED = {
     ),
     "tools": (
         {"tools": (LOOKUP, NOW, PATCH), "parallel_tool_calls": True},
-        {"tools": [LOOKUP_OUT, NOW_OUT, PATCH_OUT]},
+        {"tools": [LOOKUP_OUT, NOW_OUT, PATCH_OUT], "parallel_tool_calls": True},
     ),
     "one-call-at-a-time": ({"tools": (NOW,)}, {"tools": [NOW_OUT], "parallel_tool_calls": False}),
     "no-tool": ({"tools": (NOW,), "tool_choice": "none"}, {}),
     "a-choice-without-tools": ({"tool_choice": "required"}, {}),
     "any-tool": (
         {"tools": (NOW,), "tool_choice": "required", "parallel_tool_calls": True},
-        {"tools": [NOW_OUT], "tool_choice": "required"},
+        {"tools": [NOW_OUT], "tool_choice": "required", "parallel_tool_calls": True},
     ),
     "this-tool": (
         {"tools": (NOW, PATCH), "tool_choice": toolspec.Named("patch"), "parallel_tool_calls": True},
         {
             "tools": [NOW_OUT, PATCH_OUT],
             "tool_choice": {"type": "function", "function": {"name": "patch"}},
+            "parallel_tool_calls": True,
         },
     ),
     "these-tools": (
         {"tools": (NOW, PATCH), "tool_choice": toolspec.Allowed(("now",)), "parallel_tool_calls": True},
-        {"tools": [NOW_OUT]},
+        {"tools": [NOW_OUT], "parallel_tool_calls": True},
     ),
     "one-of-these-tools": (
         {
@@ -306,7 +321,7 @@ ASKED = {
             "tool_choice": toolspec.Allowed(("now",), "required"),
             "parallel_tool_calls": True,
         },
-        {"tools": [NOW_OUT], "tool_choice": "required"},
+        {"tools": [NOW_OUT], "tool_choice": "required", "parallel_tool_calls": True},
     ),
     "no-thinking": ({"reasoning": request.Reasoning("off")}, {"reasoning_effort": "none"}),
     "some-thinking": ({"reasoning": request.Reasoning("low")}, {"reasoning_effort": "low"}),

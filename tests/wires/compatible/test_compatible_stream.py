@@ -362,7 +362,7 @@ async def test_an_error_object_in_a_whole_answer_is_a_failure():
         (403, b"", errors.ProviderFailed),
         (404, b'{"error":"model \\"x\\" not found"}', errors.ModelNotFound),
         (408, b"", errors.ProviderTimeout),
-        (413, b"<html>too large</html>", errors.InvalidRequest),
+        (413, b"<html>too large</html>", errors.TooLarge),
         (422, b'{"detail":[{"loc":["body"],"msg":"field required"}]}', errors.InvalidRequest),
         (429, b'{"error":{"message":"slow down"}}', errors.RateLimited),
         (500, b"\xff\xfe", errors.ProviderFailed),

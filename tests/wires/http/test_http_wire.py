@@ -66,6 +66,28 @@ async def test_a_post_sends_what_it_was_given_and_hears_the_answer(wire_to):
     assert "user-agent" not in headers
 
 
+async def test_a_get_sends_no_body_and_hears_the_answer(wire_to):
+    async with RawServer(greet) as server, wire_to(server) as wire:
+        for _ in range(2):
+            async with wire.get("/models?limit=1", {"authorization": "Bearer secret"}) as answer:
+                assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+                assert await answer.read() == b'{"ok":true}'
+        assert await heard(wire) == b'{"ok":true}'
+        (connection,) = server.connections
+        first, headers, body = connection.requests[0]
+    assert first in ("GET /v1/models?limit=1 HTTP/1.1", "GET http://vendor.invalid/v1/models?limit=1 HTTP/1.1")
+    assert headers["authorization"] == "Bearer secret"
+    assert body == b""
+    assert not headers.keys() & {"content-length", "transfer-encoding", "user-agent"}
+
+
+async def test_a_get_that_nobody_answers_fails_like_a_post(wire_to):
+    async with RawServer(stall) as server, wire_to(server, limits(first=SHORT)) as wire:
+        with pytest.raises(errors.ProviderTimeout):
+            async with wire.get("/models", {}):
+                pass
+
+
 async def test_one_connection_serves_one_answer_after_the_other(wire_to):
     async with RawServer(greet) as server, wire_to(server) as wire:
         for _ in range(5):
@@ -176,7 +198,7 @@ async def test_nobody_at_the_port_is_a_vendor_that_cannot_be_reached():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         async with PooledWire("vendor", f"http://127.0.0.1:{port}", limits=PATIENT) as wire:
-            await fault_of(wire, errors.ProviderUnavailable, "vendor could not be reached")
+            await fault_of(wire, errors.ProviderUnreachable, "vendor could not be reached")
 
 
 async def test_a_name_that_does_not_exist_cannot_be_found():
@@ -351,7 +373,7 @@ async def test_a_wire_may_lead_to_a_unix_socket(tmp_path):
 
 async def test_a_unix_socket_that_is_not_there_cannot_be_reached(tmp_path):
     async with PooledWire("engine", "http://engine", limits=PATIENT, socket=str(tmp_path / "none")) as wire:
-        await fault_of(wire, errors.ProviderUnavailable, "engine could not be reached")
+        await fault_of(wire, errors.ProviderUnreachable, "engine could not be reached")
 
 
 async def test_a_wire_that_was_closed_calls_nobody(wire_to):

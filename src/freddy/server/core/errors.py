@@ -18,7 +18,9 @@ FreddyError                    status  type                        code
 ├── RateLimited                   429  rate_limit_error            rate_limit_exceeded
 ├── Internal                      500  server_error                internal_error
 ├── ProviderFailed                502  server_error                provider_error
+│   └── InvalidOutput             502                              invalid_output
 ├── ProviderUnavailable           503  service_unavailable_error   provider_unavailable
+│   └── ProviderUnreachable       503                              provider_unavailable
 ├── StorageUnavailable            503  service_unavailable_error   storage_unavailable
 ├── ShuttingDown                  503  service_unavailable_error   shutting_down
 └── ProviderTimeout               504  server_error                provider_timeout
@@ -27,6 +29,8 @@ FreddyError                    status  type                        code
 from typing import ClassVar
 
 from msgspec import Struct
+
+from freddy.server.core.usage import Usage
 
 
 class Failure(Struct, frozen=True, omit_defaults=True):
@@ -173,12 +177,26 @@ class ProviderFailed(FreddyError):
     default_code = "provider_error"
 
 
+class InvalidOutput(ProviderFailed):
+    """The answer does not have the form that was asked for. `usage` is what it took, with what was tried before it."""
+
+    default_code = "invalid_output"
+
+    def __init__(self, message: str, *, details: str | None = None, usage: Usage | None = None) -> None:
+        super().__init__(message, details=details)
+        self.usage = usage
+
+
 class ProviderUnavailable(FreddyError):
     """The vendor, or the embedded engine, could not be reached."""
 
     status = 503
     type = "service_unavailable_error"
     default_code = "provider_unavailable"
+
+
+class ProviderUnreachable(ProviderUnavailable):
+    """Nothing of the request came to the vendor: it may be asked again without being asked twice."""
 
 
 class StorageUnavailable(FreddyError):

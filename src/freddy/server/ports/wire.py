@@ -37,3 +37,7 @@ class Wire(Protocol):
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Answer]:
         """Sends JSON. Raises `errors.ProviderUnavailable` when nobody is there, `ProviderTimeout` when none answers."""
         ...
+
+    def get(self, path: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Answer]:
+        """Raises like `post`."""
+        ...

@@ -4,7 +4,7 @@ import asyncio
 import io
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Self
 
@@ -42,16 +42,25 @@ class ProxiedWire:
             await self._session.close()
             self._session = None
 
+    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> AbstractAsyncContextManager["_Answer"]:
+        return self._exchange("POST", path, headers, body=body)
+
+    def get(self, path: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager["_Answer"]:
+        return self._exchange("GET", path, headers)
+
     @asynccontextmanager
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> AsyncIterator["_Answer"]:
+    async def _exchange(
+        self, method: str, path: str, headers: Mapping[str, str], *, body: bytes | None = None
+    ) -> AsyncIterator["_Answer"]:
         if self._session is None:
             raise errors.ShuttingDown(f"The connection to {self._name} is closed")
         timeout = aiohttp.ClientTimeout(total=self._limits.total, sock_connect=self._limits.connect)
         # aiohttp sends a stream in pieces; it warns of large bytes, which it would copy at once.
-        data = body if len(body) <= _READ_BYTES else io.BytesIO(body)
+        data = io.BytesIO(body) if body is not None and len(body) > _READ_BYTES else body
         try:
             async with asyncio.timeout(self._limits.first):
-                response = await self._session.post(
+                response = await self._session.request(
+                    method,
                     self._base_url + path,
                     data=data,
                     headers=headers,
@@ -84,11 +93,11 @@ class ProxiedWire:
                     f"{name} could not be trusted", details="its TLS certificate was refused"
                 )
             case aiohttp.ConnectionTimeoutError():
-                return errors.ProviderUnavailable(f"{name} could not be reached in time")
+                return errors.ProviderUnreachable(f"{name} could not be reached in time")
             case TimeoutError():
                 return errors.ProviderTimeout(f"{name} did not answer in time")
             case aiohttp.ClientConnectorError():
-                return errors.ProviderUnavailable(f"{name} could not be reached")
+                return errors.ProviderUnreachable(f"{name} could not be reached")
             case (
                 aiohttp.ClientPayloadError()
                 | aiohttp.ServerDisconnectedError()

@@ -52,12 +52,15 @@ class PooledWire:
         await asyncio.sleep(0)
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> "_Exchange":
-        told = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = (
-            f"POST {self._prefix}{path} HTTP/1.1\r\nhost: {self._netloc}\r\naccept-encoding: identity\r\n"
-            f"{told}content-length: {len(body)}\r\n\r\n"
-        )
+        head = f"{self._head('POST', path, headers)}content-length: {len(body)}\r\n\r\n"
         return _Exchange(self, head.encode("latin-1") + body)
+
+    def get(self, path: str, headers: Mapping[str, str]) -> "_Exchange":
+        return _Exchange(self, f"{self._head('GET', path, headers)}\r\n".encode("latin-1"))
+
+    def _head(self, method: str, path: str, headers: Mapping[str, str]) -> str:
+        told = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"{method} {self._prefix}{path} HTTP/1.1\r\nhost: {self._netloc}\r\naccept-encoding: identity\r\n{told}"
 
     async def begin(self, request: bytes) -> Connection:
         """Sends the request over a connection, and waits for the head of the answer."""
@@ -137,7 +140,7 @@ class PooledWire:
                 else:
                     _, connection = await loop.create_connection(Connection, self._host, self._port, ssl=self._tls)
         except TimeoutError as error:
-            raise errors.ProviderUnavailable(f"{name} could not be reached in time") from error
+            raise errors.ProviderUnreachable(f"{name} could not be reached in time") from error
         except ssl.SSLError as error:
             raise errors.ProviderUnavailable(
                 f"{name} could not be trusted", details="its TLS certificate was refused"
@@ -147,7 +150,7 @@ class PooledWire:
                 f"{name} could not be found", details="check the host name in the upstream's url"
             ) from error
         except OSError as error:
-            raise errors.ProviderUnavailable(f"{name} could not be reached") from error
+            raise errors.ProviderUnreachable(f"{name} could not be reached") from error
         return connection
 
 
