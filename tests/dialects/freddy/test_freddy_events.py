@@ -210,11 +210,16 @@ def test_visible_thinking_is_told_as_it_comes(new_id):
     ]
 
 
+@promise(253)
+@promise(110)
 def test_hidden_reasoning_is_told_only_in_its_start_and_its_end(new_id):
     thinker = replace(RESPONSE, provider="openai")
+    begun = deltas.Thinking(hidden=True)
+    short = (deltas.Reasoning("In ", "summary"), deltas.Reasoning("short.", "summary"))
     for said, more in (
-        ((deltas.Signature("xyz"),), {}),
-        ((deltas.Reasoning("In short.", "summary"), deltas.Signature("xyz")), {"text": "In short."}),
+        ((begun, deltas.Signature("xyz")), {}),
+        ((begun, *short, deltas.Signature("xyz")), {"summary": "In short."}),
+        (short, {"summary": "In short."}),
     ):
         happened = run(new_id, *said, deltas.Text("42"), deltas.Stop("stop"), response=thinker)
         started, completed = (data for data in told(happened, thinker) if data["type"].startswith("reasoning"))
@@ -226,6 +231,56 @@ def test_hidden_reasoning_is_told_only_in_its_start_and_its_end(new_id):
             "item_id": started["item_id"],
             **more,
         }
+
+
+def test_the_start_of_hidden_reasoning_is_told_at_once(new_id):
+    (added,) = Transcript(index=0, new_id=new_id).feed([deltas.Chosen("us"), deltas.Thinking(hidden=True)])
+    (started,) = told([added], replace(RESPONSE, provider="nobody"))
+    assert started == {
+        "type": "reasoning.started",
+        "sequence_number": 0,
+        "provider": "us",
+        "item_id": added.item.id,
+    }
+
+
+def test_each_thought_is_told_by_what_it_is_itself(new_id):
+    said = (
+        deltas.Chosen("claude"),
+        deltas.Thinking(),
+        deltas.Reasoning("Hm."),
+        deltas.Signature("a"),
+        deltas.Thinking(hidden=True),
+        deltas.Signature("b"),
+        deltas.Text("42"),
+        deltas.Stop("stop"),
+    )
+    happened = run(new_id, *said)
+    names = [data["type"] for data in told(happened)]
+    assert [name for name in names if name.startswith(("thinking", "reasoning"))] == [
+        "thinking.started",
+        "thinking.delta",
+        "thinking.completed",
+        "reasoning.started",
+        "reasoning.completed",
+    ]
+    assert {data["provider"] for data in told(happened) if "provider" in data} == {"claude"}
+
+
+def test_thinking_that_shows_itself_after_all_keeps_the_names_it_began_with(new_id):
+    said = (deltas.Thinking(hidden=True), deltas.Reasoning("Hm."), deltas.Text("42"), deltas.Stop("stop"))
+    thinking = [data for data in told(run(new_id, *said)) if data["type"].startswith(("thinking", "reasoning"))]
+    assert [(data["type"], data.get("delta"), data.get("text")) for data in thinking] == [
+        ("reasoning.started", None, None),
+        ("reasoning.delta", "Hm.", None),
+        ("reasoning.completed", None, "Hm."),
+    ]
+
+
+def test_a_listener_who_comes_amid_hidden_reasoning_hears_of_its_end(new_id):
+    begun, done = Transcript(index=0, new_id=new_id).feed([deltas.Thinking(hidden=True), deltas.Signature("x")])
+    (completed,) = told([done], replace(RESPONSE, provider="us"))
+    assert (completed["type"], completed["item_id"]) == ("reasoning.completed", begun.item.id)
 
 
 def test_items_are_numbered_as_the_output_holds_them(new_id):

@@ -299,6 +299,13 @@ SPELLED = {
         "effort": lambda key: ask(reasoning={key: "off"}),
         "summary": lambda key: ask(reasoning={key: "auto"}),
     },
+    "recalled": {
+        "type": lambda key: ask(inputs=[{key: "reasoning"}, "Hi"]),
+        **{
+            name: lambda key: ask(inputs=[{"type": "reasoning", key: "x"}, "Hi"])
+            for name in ("id", "effort", "summary", "content", "encrypted_content")
+        },
+    },
     "schema": {
         name: lambda key, name=name: ask(
             json_schema={**{k: v for k, v in SCHEMA.items() if k != name}, key: SCHEMA[name]}
@@ -379,9 +386,34 @@ def test_every_spelling_of_a_tool_type_is_known(spelling, kind):
 
 
 @promise(101)
+@promise(101)
 @pytest.mark.parametrize(("spelling", "effort"), aliases.EFFORTS.items())
 def test_every_spelling_of_an_effort_is_known(spelling, effort):
     assert decode(ask(reasoning={"effort": spelling})).reasoning == Reasoning(effort)
+
+
+@promise(101)
+@promise(103, 106)
+@pytest.mark.parametrize(
+    ("effort", "meant"),
+    [("off", "off"), ("low", "minimal"), ("medium", "medium"), ("high", "high"), ("maximum", "maximum")],
+)
+def test_the_documented_efforts_stand_for_the_measures_of_their_own(effort, meant):
+    assert decode(ask(reasoning={"effort": effort})).reasoning == Reasoning(meant)
+
+
+@promise(101)
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ({}, Reasoning("medium")),
+        ({"summary": "auto"}, Reasoning("medium", "auto")),
+        ({"effort": None, "summary": "off"}, Reasoning("medium")),
+        (None, Reasoning()),
+    ],
+)
+def test_who_asks_for_reasoning_without_an_effort_gets_a_medium_one(asked, meant):
+    assert decode(ask(reasoning=asked)).reasoning == meant
 
 
 @promise(74)

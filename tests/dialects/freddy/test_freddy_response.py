@@ -11,8 +11,9 @@ from freddy.server.core import errors, items, toolspec
 from freddy.server.core.request import Reasoning, Request, Sampling
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Usage
-from freddy.server.dialects.freddy import FREDDY
+from freddy.server.dialects.freddy import FREDDY, aliases
 from freddy.server.dialects.freddy.response import Units, usage_view
+from freddy_fakes import CountingIds
 from promises import promise
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -164,8 +165,73 @@ def test_reasoning_is_told_beside_the_output():
         "effort": None,
         "summary": "S",
         "content": None,
-        "encrypted_content": "xyz",
+        "encrypted_content": answer["reasoning"]["encrypted_content"],
     }
+
+
+@promise(101)
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("off", "off"),
+        ("low", "low"),
+        ("minimal", "low"),
+        ("medium", "medium"),
+        ("high", "high"),
+        ("xhigh", "xhigh"),
+        ("maximum", "maximum"),
+        ("max", "maximum"),
+    ],
+)
+def test_an_effort_is_read_back_as_it_was_asked_for(asked, told):
+    assert made(reasoning=Reasoning(aliases.EFFORTS[asked]))["reasoning"]["effort"] == told
+
+
+def test_what_was_thought_is_handed_back_to_where_it_stood():
+    hello = replace(HELLO, phase="commentary")
+    output = (
+        items.Reasoning("rs_1", texts=("One.",), encrypted="a"),
+        items.Reasoning("rs_2", encrypted="b", hidden=True),
+        hello,
+        items.Reasoning("rs_3", summaries=("S",), encrypted="c"),
+        items.FunctionCall("fc_1", "call_1", "ping", "{}"),
+        items.Reasoning("rs_4", texts=("Not signed.",)),
+    )
+    answer = made(*output, include=("reasoning.encrypted",))
+    recalled = {"type": "reasoning", **answer["reasoning"]}
+    answered = {"type": "function_call_output", "call_id": "call_1", "output": "pong"}
+
+    request = FREDDY.decode_request(
+        json.dumps({"inputs": ["Ping", recalled, *answer["output"], answered]}).encode(), CountingIds().new
+    )
+
+    question, *back, pong = request.input
+    assert [(type(item), getattr(item, "encrypted", None)) for item in back] == [
+        (items.Reasoning, "a"),
+        (items.Reasoning, "b"),
+        (items.Message, None),
+        (items.Reasoning, "c"),
+        (items.FunctionCall, None),
+    ]
+    assert [replace(item, id="") for item in back if isinstance(item, items.Reasoning)] == [
+        replace(item, id="") for item in output if isinstance(item, items.Reasoning) and item.encrypted
+    ]
+    assert back[2] == hello
+    assert isinstance(question, items.Message)
+    assert isinstance(pong, items.FunctionOutput)
+
+
+@pytest.mark.parametrize("packed", ["xyz", "freddy:?", "freddy:e30=", "freddy:", "openai:us:rs_a:gAAAA"])
+def test_what_others_encrypted_is_left_to_the_providers(packed):
+    asked = {"inputs": ["Hi", {"type": "reasoning", "encrypted_content": packed}, "Go"]}
+    _, thought, _ = FREDDY.decode_request(json.dumps(asked).encode(), CountingIds().new).input
+    assert (thought.encrypted, thought.texts) == (packed, ())
+
+
+def test_thoughts_alone_are_no_question():
+    asked = {"inputs": [{"type": "reasoning", "encrypted_content": "xyz"}]}
+    with pytest.raises(errors.InvalidInput):
+        FREDDY.decode_request(json.dumps(asked).encode(), CountingIds().new)
 
 
 SCHEMA = msgspec.Raw(b'{"type":"object","properties":{"to":{},"subject":{},"body":{}}}')
@@ -270,6 +336,8 @@ def test_usage_is_told_in_neurons_and_synapses_when_asked_for(include):
         "total_tokens": 18,
         "neurons": {"input": 10, "context": None, "system": None, "tools": None, "total": 10},
         "synapses": {"output": 5, "reasoning": 3, "tool_execution": None, "total": 8},
+        "cost": None,
+        "estimated": False,
     }
 
 

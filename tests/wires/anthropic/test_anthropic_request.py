@@ -12,6 +12,7 @@ from freddy.server.core.turn import Turn
 from freddy.server.providers.anthropic import marks
 from freddy.server.providers.anthropic.request import answers, body, count_body
 from freddy_fakes import raw
+from promises import promise
 
 PLAIN = Profile(name="m", provider="anthropic", max_temperature=1.0)
 ABLE = Profile(
@@ -64,7 +65,7 @@ def output(call_id, *parts) -> items.FunctionOutput:
 
 
 def thought(text, signature="sig", **more) -> items.Reasoning:
-    return items.Reasoning("rs_1", texts=(text,), encrypted=marks.signed(text, signature), **more)
+    return items.Reasoning("rs_1", texts=(text,), encrypted=marks.signed("anthropic", text, signature), **more)
 
 
 def says(role, *blocks) -> dict:
@@ -238,7 +239,7 @@ MESSAGES = {
         [
             HI,
             thought("Hm."),
-            items.Reasoning("rs_2", encrypted=marks.redacted("data")),
+            items.Reasoning("rs_2", encrypted=marks.redacted("anthropic", "data")),
             call("a", "1"),
             output("1", "A"),
             thought(""),
@@ -263,11 +264,36 @@ MESSAGES = {
             HI,
             items.Reasoning("rs_1", texts=("Hm.",), encrypted="gAAAAABo"),
             items.Reasoning("rs_2", texts=("Hm.",)),
-            items.Reasoning("rs_3", texts=("Changed.",), encrypted=marks.signed("Hm.", "sig")),
+            items.Reasoning("rs_3", texts=("Hm.",), encrypted="openai:anthropic:rs_a:gAAAAone"),
+            items.Reasoning("rs_4", texts=("Hm.",), encrypted=marks.signed("another", "Hm.", "sig")),
+            items.Reasoning("rs_5", encrypted=marks.redacted("another", "data")),
+            items.Reasoning("rs_6", encrypted="anthropic:anthropic:thinking:bm90IHppcHBlZA==:sig"),
+            items.Reasoning("rs_7", encrypted="anthropic:anthropic:thinking:?:sig"),
+            items.Reasoning("rs_8", encrypted=marks.signed("anthropic", "Hm.", "")),
+            items.Reasoning("rs_9", encrypted="anthropic:anthropic:novel:x:y"),
             message("assistant", "Hello"),
             message("user", "Go"),
         ],
         [HI_OUT, says("assistant", "Hello"), says("user", "Go")],
+    ),
+    "thoughts-whose-text-was-changed-or-lost": (
+        [
+            HI,
+            items.Reasoning("rs_1", texts=("Changed.",), encrypted=marks.signed("anthropic", "Hm: ja.", "sig:1")),
+            items.Reasoning("rs_2", encrypted=marks.signed("anthropic", "So.", "sig")),
+            message("assistant", "Hello"),
+            message("user", "Go"),
+        ],
+        [
+            HI_OUT,
+            says(
+                "assistant",
+                {"type": "thinking", "thinking": "Hm: ja.", "signature": "sig:1"},
+                {"type": "thinking", "thinking": "So.", "signature": "sig"},
+                "Hello",
+            ),
+            says("user", "Go"),
+        ],
     ),
     "a-thought-that-led-nowhere": ([HI, thought("Hm."), message("user", "Go")], [says("user", "Hi", "Go")]),
     "items-the-wire-has-no-place-for": ([HI, items.Other("x", "web_search_call", raw({}))], [HI_OUT]),
@@ -294,6 +320,9 @@ SCHEMA_A = request.Schema("place", raw(SCHEMA))
 SCHEMA_B = request.Schema("time", raw({"type": "object", "properties": {"at": {"type": "integer", "minimum": 0}}}))
 LOOSE = request.Schema("place", raw(SCHEMA), "A place", strict=False)
 GUIDE = "Give your final answer only by calling place."
+
+UNASKED = {"max_tokens": 33_192, "stream": True}
+"""Room for thinking that nobody asked for."""
 
 OPTIONS = {
     "live": ({"live": True}, {"stream": True}),
@@ -452,11 +481,43 @@ OPTIONS = {
     ),
     "a-forced-call-where-thinking-is-a-must": (
         {"model": "claude-opus-5-5", "tools": (NOW,), "tool_choice": "required", "reasoning": request.Reasoning("off")},
-        {"model": "claude-opus-5-5", "tools": [NOW_OUT], "tool_choice": {"type": "auto", **ONE}},
+        {
+            "model": "claude-opus-5-5",
+            "tools": [NOW_OUT],
+            "tool_choice": {"type": "auto", **ONE},
+            "output_config": {"effort": "low"},
+            **UNASKED,
+        },
+    ),
+    "no-thinking-but-between-calls": (
+        {
+            "model": "claude-sonnet-5-5",
+            "tools": (NOW,),
+            "tool_choice": "required",
+            "reasoning": request.Reasoning("off"),
+        },
+        {
+            "model": "claude-sonnet-5-5",
+            "thinking": {"type": "between_tools"},
+            "tools": [NOW_OUT],
+            "tool_choice": {"type": "auto", **ONE},
+        },
+    ),
+    "no-thinking-of-the-smallest": (
+        {"model": "claude-haiku-5-5", "reasoning": request.Reasoning("off")},
+        {"model": "claude-haiku-5-5", "thinking": {"type": "disabled"}},
+    ),
+    "no-thinking-where-nothing-is-the-rule": (
+        {"model": "claude-opus-4-8", "reasoning": request.Reasoning("off")},
+        {"model": "claude-opus-4-8"},
+    ),
+    "a-thinker-of-whom-nothing-is-asked": (
+        {"model": "claude-fable-5-1", "sampling": S(temperature=0.3)},
+        {"model": "claude-fable-5-1", "thinking": {"type": "adaptive", "display": "summarized"}, **UNASKED},
     ),
     "a-model-without-samplers": (
-        {"model": "claude-sonnet-5", "sampling": S(temperature=0.3)},
-        {"model": "claude-sonnet-5"},
+        {"model": "claude-opus-4-7", "sampling": S(temperature=0.3, top_p=0.99)},
+        {"model": "claude-opus-4-7"},
     ),
 }
 
@@ -468,23 +529,63 @@ def test_what_is_asked_for_is_told(name):
     assert told(ask(**asked)) == plain | expected
 
 
+BUDGETS = {
+    "minimal": 2_500,
+    "low": 2_500,
+    "medium": 10_000,
+    "high": 25_000,
+    "xhigh": 50_000,
+    "max": 50_000,
+    "maximum": 50_000,
+}
+
+
+@promise(100)
+@promise(103, 104, 105, 106)
+@pytest.mark.parametrize("effort", BUDGETS)
+def test_an_effort_is_a_budget_below_the_limit(effort):
+    written = told(ask(reasoning=request.Reasoning(effort)))
+    assert written["thinking"] == {"type": "enabled", "budget_tokens": BUDGETS[effort]}
+    assert written["max_tokens"] == BUDGETS[effort] + 8192
+
+
+@promise(100)
 @pytest.mark.parametrize(
-    ("effort", "budget"),
+    ("effort", "word"),
     [
-        ("minimal", 2_500),
-        ("low", 2_500),
-        ("medium", 10_000),
-        ("high", 25_000),
-        ("xhigh", 50_000),
-        ("maximum", 50_000),
+        ("minimal", "low"),
+        ("low", "low"),
+        ("medium", "medium"),
+        ("high", "high"),
+        ("xhigh", "xhigh"),
+        ("max", "max"),
+        ("maximum", "max"),
     ],
 )
-def test_an_effort_is_a_budget_below_the_limit(effort, budget):
-    written = told(ask(reasoning=request.Reasoning(effort)))
-    assert written["thinking"] == {"type": "enabled", "budget_tokens": budget}
-    assert written["max_tokens"] == budget + 8192
+@pytest.mark.parametrize("model", ["claude-opus-4-7", "claude-opus-5-5", "claude-sonnet-5"])
+def test_a_model_without_budgets_is_asked_for_an_effort(model, effort, word):
+    written = told(ask(model=model, reasoning=request.Reasoning(effort)))
+    assert written["thinking"] == {"type": "adaptive", "display": "summarized"}
+    assert written["output_config"] == {"effort": word}
 
 
+@promise(107)
+@promise(108)
+@pytest.mark.parametrize("summary", ["auto", "concise", "detailed"])
+def test_a_summary_is_no_matter_of_anthropics_and_no_error(summary):
+    assert told(ask(reasoning=request.Reasoning("high", summary))) == told(ask(reasoning=request.Reasoning("high")))
+    assert told(ask(reasoning=request.Reasoning(summary=summary))) == told(ask())
+
+
+@pytest.mark.parametrize("model", ["claude-3-5-sonnet-20241022", "claude-3-haiku-20240307"])
+def test_a_model_known_not_to_think_is_not_asked_to_whatever_its_profile_says(model):
+    said = (HI, thought("Hm."), call("a", "1"), output("1"))
+    written = told(ask(*said, model=model, reasoning=request.Reasoning("high")))
+    assert "thinking" not in written
+    assert written["messages"][1] == says("assistant", use("a", "1"))
+
+
+@promise(102)
 @pytest.mark.parametrize("effort", [None, "off"])
 def test_without_an_effort_nothing_is_thought(effort):
     assert "thinking" not in told(ask(reasoning=request.Reasoning(effort)))
@@ -579,7 +680,7 @@ def test_a_loose_schema_must_be_an_objects():
     turn = ask(output=request.Output("json_schema", (request.Schema("a", raw({"type": "array"})),)))
     with pytest.raises(errors.InvalidRequest) as caught:
         body(turn, PLAIN)
-    assert caught.value.code == "invalid_request"
+    assert caught.value.code == "unsupported_schema"
 
 
 def test_calls_counted_anew_in_every_answer_keep_apart():
@@ -595,7 +696,7 @@ ITEMS = st.one_of(
     st.builds(call, st.just("f"), st.sampled_from(["a", "b.c", "x" * 80])),
     st.builds(output, st.sampled_from(["a", "b.c", "x" * 80]), st.text(max_size=3)),
     st.builds(thought, st.text(max_size=3)),
-    st.just(items.Reasoning("rs_1", encrypted=marks.redacted("data"))),
+    st.just(items.Reasoning("rs_1", encrypted=marks.redacted("anthropic", "data"))),
 )
 
 

@@ -13,9 +13,10 @@ from freddy.server.core.transcript import Transcript
 from freddy.server.core.turn import Turn
 from freddy.server.ports.wire import Limits
 from freddy.server.providers._wire import PooledWire
-from freddy.server.providers.anthropic.adapter import Anthropic
+from freddy.server.providers.anthropic.adapter import Anthropic, AnthropicProvider
 from freddy_fakes import PATIENCE, CountingIds
 from freddy_stream_rules import check_events
+from simulators.messages import Messages
 
 PATIENT = Limits(connect=PATIENCE, first=PATIENCE, idle=PATIENCE, total=2 * PATIENCE)
 PROFILE = Profile(name="m", provider="anthropic", reasoning=True, schemas=True, max_temperature=1.0)
@@ -147,3 +148,16 @@ async def test_tokens_are_counted_over_the_wire():
     async with MessagesServer() as server, PooledWire("anthropic", server.url, limits=PATIENT) as wire:
         turn = asks.ask(reasoning=request.Reasoning("low"), tools=(asks.NOW,), sampling=request.Sampling(stop=("x",)))
         assert await Anthropic(wire, PROFILE, key="secret").count(turn) > 0
+
+
+async def test_the_models_of_a_vendor_are_listed_over_the_wire():
+    async with (
+        asyncio.timeout(PATIENCE),
+        Messages(key="secret", models=("a", "b")) as vendor,
+        PooledWire("anthropic", vendor.url, limits=PATIENT) as wire,
+    ):
+        provider = AnthropicProvider(wire, "anthropic", profile_of=lambda _: PROFILE, key="secret")
+        assert await provider.models() == ("a", "b")
+        batches = [batch async for batch in provider.model("a").stream(asks.ask(model="a"))]
+    assert batches[-1][-1].reason == "stop"
+    assert vendor.complaints == []

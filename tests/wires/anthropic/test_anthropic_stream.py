@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from freddy.server.core import deltas, errors, items, request, toolspec
 from freddy.server.core.profile import Profile
@@ -17,7 +18,7 @@ from freddy.server.core.turn import Turn
 from freddy.server.core.usage import Usage
 from freddy.server.providers._sse import DataLines
 from freddy.server.providers.anthropic import marks
-from freddy.server.providers.anthropic.adapter import Anthropic
+from freddy.server.providers.anthropic.adapter import Anthropic, AnthropicProvider
 from freddy.server.providers.anthropic.stream import Reader
 from freddy_fakes import CountingIds, raw
 from freddy_stream_rules import check_events
@@ -40,16 +41,19 @@ SAID = {
     ],
     "thinking": [
         SONNET,
+        deltas.Thinking(),
         deltas.Reasoning("Two and"),
         deltas.Reasoning(" two."),
-        deltas.Signature(marks.signed("Two and two.", "EqQBCgIYAhIM")),
-        deltas.Signature(marks.redacted("EmwKAhgBEgy3")),
+        deltas.Signature(marks.signed("anthropic", "Two and two.", "EqQBCgIYAhIM")),
+        deltas.Thinking(hidden=True),
+        deltas.Signature(marks.redacted("anthropic", "EmwKAhgBEgy3")),
         deltas.Text("4"),
         deltas.Stop("stop", Usage(25, 40, reasoning_tokens=31)),
     ],
     "omitted-thinking": [
         deltas.Answering("claude-opus-4-7"),
-        deltas.Signature(marks.signed("", "EosnCkYICxIM")),
+        deltas.Thinking(),
+        deltas.Signature(marks.signed("anthropic", "", "EosnCkYICxIM")),
         deltas.Text("4"),
         deltas.Stop("stop", Usage(25, 12)),
     ],
@@ -68,7 +72,11 @@ SAID = {
         deltas.Refusal("This could cause harm."),
         deltas.Stop("content_filter", Usage(25, 3)),
     ],
-    "silent-refusal": [SONNET, deltas.Stop("content_filter", Usage(25, 1))],
+    "silent-refusal": [
+        SONNET,
+        deltas.Refusal("The provider refused to answer."),
+        deltas.Stop("content_filter", Usage(25, 1)),
+    ],
     "citations": [SONNET, deltas.Text("Green"), deltas.Stop("stop", Usage(25, 7))],
 }
 
@@ -189,8 +197,13 @@ async def test_streamed_and_whole_give_the_same_answer(name):
 
 def test_a_thought_that_was_heard_is_sent_back_as_it_came():
     signed, redacted, _ = output_of(SAID["thinking"])
-    assert marks.block(signed) == {"type": "thinking", "thinking": "Two and two.", "signature": "EqQBCgIYAhIM"}
-    assert marks.block(redacted) == {"type": "redacted_thinking", "data": "EmwKAhgBEgy3"}
+    assert (signed.hidden, redacted.hidden) == (False, True)
+    assert marks.block("anthropic", signed.encrypted) == {
+        "type": "thinking",
+        "thinking": "Two and two.",
+        "signature": "EqQBCgIYAhIM",
+    }
+    assert marks.block("anthropic", redacted.encrypted) == {"type": "redacted_thinking", "data": "EmwKAhgBEgy3"}
 
 
 async def test_the_request_goes_to_the_messages_path_with_key_and_version():
@@ -220,12 +233,13 @@ async def test_a_stream_cut_after_any_event_is_no_answer(name):
         assert not any(isinstance(delta, deltas.Stop) for delta in said)
 
 
-@pytest.mark.parametrize("name", ["text", "calls", "thinking"])
-async def test_a_stream_cut_within_any_event_is_no_answer(name):
-    stream = recording(name)
-    for end in range(0, len(stream) - len(b'{"type": "message_stop"}\n\n'), 7):
-        _, error = await hear(Recording(stream[:end]))
-        assert type(error) is errors.ProviderFailed
+async def test_a_stream_cut_at_any_byte_ends_with_one_error_and_never_with_a_reason():
+    stream = recording("thinking")
+    for end in range(len(stream.rstrip(b"\n"))):
+        said, error = await hear(Recording(stream[:end]))
+        assert type(error) is errors.ProviderFailed, end
+        assert not any(isinstance(delta, deltas.Stop) for delta in said)
+        assert said == SAID["thinking"][: len(said)]
 
 
 BREAKS = {
@@ -240,6 +254,10 @@ BREAKS = {
     "api": (
         b'data: {"type":"error","error":{"type":"api_error","message":"Internal server error"}}\n\n',
         errors.ProviderFailed,
+    ),
+    "billing": (
+        b'data: {"type":"error","error":{"type":"billing_error","message":"Pay"}}\n\n',
+        errors.RateLimited,
     ),
     "timeout": (
         b'data: {"type":"error","error":{"type":"timeout_error","message":"Late"}}\n\n',
@@ -346,7 +364,16 @@ def refused(kind: str, message: str) -> bytes:
         (401, refused("authentication_error", "invalid sk-abc"), errors.ProviderFailed, "provider_authentication"),
         (403, refused("permission_error", "sk-abc may not"), errors.ProviderFailed, "provider_authentication"),
         (404, refused("not_found_error", "model: claude-0"), errors.ModelNotFound, "model_not_found"),
-        (413, refused("request_too_large", "Request exceeds the maximum size"), errors.InvalidRequest, None),
+        (
+            400,
+            refused("invalid_request_error", "Your credit balance is too low"),
+            errors.RateLimited,
+            "insufficient_quota",
+        ),
+        (402, refused("billing_error", "Pay"), errors.RateLimited, "insufficient_quota"),
+        (404, refused("not_found_error", "Not Found"), errors.ProviderFailed, "provider_error"),
+        (409, refused("conflict_error", "Busy"), errors.ProviderUnavailable, "provider_unavailable"),
+        (413, refused("request_too_large", "Request exceeds the maximum size"), errors.TooLarge, "request_too_large"),
         (429, refused("rate_limit_error", "Slow down"), errors.RateLimited, "rate_limit_exceeded"),
         (500, refused("api_error", "Internal server error"), errors.ProviderFailed, "provider_error"),
         (504, refused("timeout_error", "Late"), errors.ProviderTimeout, "provider_timeout"),
@@ -360,7 +387,7 @@ async def test_a_refusal_is_told_in_the_words_of_the_core(status, body, kind, co
     said, error = await hear(wire)
     assert (said, type(error)) == ([], kind)
     assert error.code == (code or error.code)
-    assert error.retry_after == (7.0 if status in (429, 529) else None)
+    assert error.retry_after == (7.0 if status in (409, 429, 529) else None)
     assert "sk-abc" not in f"{error.message} {error.details}"
 
 
@@ -421,3 +448,103 @@ async def test_a_count_that_fails_is_an_error(status, body, kind):
     model = Anthropic(Recording(body, status=status), Profile(name="m", provider="anthropic"))
     with pytest.raises(kind):
         await model.count(Turn(model="m", items=(HI,)))
+
+
+async def test_a_server_that_does_not_count_leaves_the_tokens_open():
+    model = Anthropic(Recording(b"", status=404), Profile(name="m", provider="anthropic"))
+    assert await model.count(Turn(model="m", items=(HI,))) is None
+
+
+class InTurn:
+    """The port `Wire`: each answer serves one request."""
+
+    def __init__(self, *answers: Recording) -> None:
+        self.answers = answers
+        self._left = list(answers)
+
+    def post(self, path: str, body: bytes, headers: Mapping[str, str]):
+        return self._left.pop(0).post(path, body, headers)
+
+    def get(self, path: str, headers: Mapping[str, str]):
+        return self._left.pop(0).post(path, b"null", headers)
+
+
+THOUGHT = items.Reasoning("rs_1", encrypted=marks.signed("anthropic", "Hm.", "sig"))
+ANSWER = items.Message("msg_2", "assistant", (items.Text("Hello"),))
+CHANGED = refused("invalid_request_error", "messages.1.content.0: Invalid `signature` in `thinking` block")
+THINKS = Profile(name="m", provider="anthropic", reasoning=True)
+
+
+async def ask_again(*answers: Recording) -> tuple[list[deltas.Delta], list[object]]:
+    wire = InTurn(*answers)
+    said: list[deltas.Delta] = []
+    async for batch in Anthropic(wire, THINKS).stream(Turn(model="m", items=(HI, THOUGHT, ANSWER, HI))):
+        said += batch
+    assert all(answer.left == 1 for answer in answers)
+    return said, [answer.asked[0][1]["messages"][1]["content"] for answer in answers]
+
+
+async def test_thoughts_that_the_vendor_refuses_are_left_out():
+    said, told = await ask_again(Recording(CHANGED, status=400), Recording(recording("text")))
+    assert said == SAID["text"]
+    spoken = {"type": "text", "text": "Hello"}
+    assert told == [[{"type": "thinking", "thinking": "Hm.", "signature": "sig"}, spoken], [spoken]]
+
+
+async def test_a_second_refusal_is_final():
+    with pytest.raises(errors.InvalidRequest):
+        await ask_again(Recording(CHANGED, status=400), Recording(CHANGED, status=400))
+
+
+async def test_another_refusal_is_not_answered():
+    with pytest.raises(errors.InvalidRequest):
+        await ask_again(Recording(refused("invalid_request_error", "max_tokens: too many"), status=400))
+
+
+def provider(wire, **more) -> AnthropicProvider:
+    return AnthropicProvider(wire, "anthropic", profile_of=lambda called: replace(THINKS, name=called), **more)
+
+
+def page(*names: str, **more) -> Recording:
+    told = {"data": [{"id": name, "type": "model"} for name in names], **more}
+    return Recording(json.dumps(told).encode(), kind="application/json")
+
+
+async def test_a_provider_lists_the_models_of_all_pages():
+    first, second = page("a", "b", has_more=True, last_id="b/1"), page("c", has_more=False, last_id="c")
+    assert await provider(InTurn(first, second), key="secret").models() == ("a", "b", "c")
+    assert [answer.asked[0][0] for answer in (first, second)] == [
+        "/models?limit=1000",
+        "/models?limit=1000&after_id=b%2F1",
+    ]
+    assert first.asked[0][2] == {"anthropic-version": "2023-06-01", "x-api-key": "secret"}
+
+
+async def test_a_list_without_an_end_is_left():
+    pages = [page("a", has_more=True, last_id="a") for _ in range(40)]
+    assert set(await provider(InTurn(*pages)).models()) == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (200, b"<html>", errors.ProviderFailed),
+        (200, b"[]", errors.ProviderFailed),
+        (403, b"", errors.ProviderFailed),
+        (529, b"", errors.ProviderUnavailable),
+    ],
+)
+async def test_a_list_that_fails_is_an_error(status, body, kind):
+    with pytest.raises(kind):
+        await provider(InTurn(Recording(body, status=status))).models()
+
+
+async def test_a_model_is_made_once_and_asked_with_the_key_of_whom_it_is_for():
+    wire = Recording(recording("text"))
+    vendor = provider(wire, key="ours", betas=("context-1m-2025-08-07", "another"))
+    assert vendor.model("claude") is vendor.model("claude")
+    assert vendor.model("claude").profile == replace(THINKS, name="claude")
+    for key in (None, "theirs"):
+        assert [batch async for batch in vendor.model("claude", key=key).stream(Turn(model="m", items=(HI,)))]
+    assert [headers["x-api-key"] for _, _, headers in wire.asked] == ["ours", "theirs"]
+    assert wire.asked[0][2]["anthropic-beta"] == "context-1m-2025-08-07,another"

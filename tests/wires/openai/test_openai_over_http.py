@@ -16,7 +16,8 @@ from freddy.server.core.profile import Profile
 from freddy.server.core.turn import Turn
 from freddy.server.ports.wire import Limits
 from freddy.server.providers._wire import PooledWire
-from freddy.server.providers.openai.adapter import OpenAI
+from freddy.server.providers.openai.adapter import OpenAI, OpenAIProvider
+from simulators.responses import Responses
 
 PATIENCE = 5.0
 RECORDING = (Path(__file__).parent / "recordings" / "reasoning-and-calls.sse").read_bytes()
@@ -106,3 +107,15 @@ async def test_a_rate_limit_says_when_to_come_back():
         with pytest.raises(errors.RateLimited) as limited:
             await said_by(model)
     assert limited.value.retry_after == 3.0
+
+
+async def test_the_models_of_a_vendor_are_listed_over_http():
+    async with (
+        asyncio.timeout(PATIENCE),
+        Responses(key="secret", models=("gpt-5", "o3")) as vendor,
+        PooledWire("openai", vendor.url, limits=Limits()) as wire,
+    ):
+        provider = OpenAIProvider(wire, "openai", profile_of=lambda called: Profile(called, "openai"), key="secret")
+        assert await provider.models() == ("gpt-5", "o3")
+        assert await said_by(provider.model("gpt-5"))
+    assert vendor.complaints == []

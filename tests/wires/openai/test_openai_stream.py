@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
@@ -21,7 +22,7 @@ from freddy.server.core.transcript import Transcript
 from freddy.server.core.turn import Turn
 from freddy.server.core.usage import Usage
 from freddy.server.providers._sse import DataLines
-from freddy.server.providers.openai.adapter import OpenAI
+from freddy.server.providers.openai.adapter import OpenAI, OpenAIProvider
 from freddy.server.providers.openai.stream import Reader
 from freddy_fakes import CountingIds, raw
 from freddy_stream_rules import check_events
@@ -32,18 +33,22 @@ PROFILE = Profile(name="m", provider="vendor", reasoning=True)
 
 PLAIN = deltas.Answering("gpt-4.1-2025-04-14")
 THINKING = deltas.Answering("gpt-5-2025-08-07")
+BEGAN = deltas.Began()
+HIDDEN = deltas.Thinking(hidden=True)
 URL = {"type": "url_citation", "start_index": 0, "end_index": 7, "title": "Sea", "url": "https://example.org/sea"}
 FILE = {"type": "file_citation", "index": 3, "file_id": "file_1", "filename": "a.pdf"}
 
 SAID = {
     "text": [
         PLAIN,
+        BEGAN,
         deltas.Text("Grüezi"),
         deltas.Text(" 👋\n\nworld"),
         deltas.Stop("stop", Usage(19, 7, cached_tokens=4, cache_write_tokens=3)),
     ],
     "logprobs": [
         PLAIN,
+        BEGAN,
         deltas.Text(
             "Hi",
             (
@@ -59,6 +64,7 @@ SAID = {
     ],
     "reasoning-and-calls": [
         THINKING,
+        HIDDEN,
         deltas.Reasoning("**Both", "summary", 0),
         deltas.Reasoning("** cities", "summary", 0),
         deltas.Reasoning("Then compare", "summary", 1),
@@ -72,21 +78,27 @@ SAID = {
     ],
     "hidden-reasoning": [
         THINKING,
+        HIDDEN,
         deltas.Signature("openai:vendor:rs_a:gAAAAone"),
+        HIDDEN,
         deltas.Signature("openai:vendor:rs_b:gAAAAtwo"),
+        BEGAN,
         deltas.Text("4"),
         deltas.Stop("stop", Usage(12, 200, reasoning_tokens=192)),
     ],
     "open-reasoning": [
         deltas.Answering("gpt-oss-120b"),
+        HIDDEN,
         deltas.Reasoning("Two ", "text", 0),
         deltas.Reasoning("and two", "text", 0),
         deltas.Reasoning("Done", "text", 1),
+        BEGAN,
         deltas.Text("4"),
         deltas.Stop("stop", Usage(12, 20, reasoning_tokens=10)),
     ],
     "custom-tool": [
         THINKING,
+        deltas.Began("commentary"),
         deltas.Text("Patching."),
         deltas.ToolCall(0, "", "apply_patch", "call_Cc3"),
         deltas.ToolCall(0, r'{"input":"{\"input\":\"not a shell\"}"}'),
@@ -94,12 +106,14 @@ SAID = {
     ],
     "refusal": [
         PLAIN,
+        BEGAN,
         deltas.Refusal("I cannot "),
         deltas.Refusal("help with that."),
         deltas.Stop("stop", Usage(8, 6)),
     ],
     "citations-and-hosted-tools": [
         PLAIN,
+        BEGAN,
         deltas.Text("The sea"),
         deltas.Text(" is salt."),
         deltas.Annotated(items.Annotation("url_citation", raw(URL))),
@@ -108,14 +122,16 @@ SAID = {
     ],
     "several-messages": [
         THINKING,
+        deltas.Began("commentary"),
         deltas.Text("Let me see. "),
+        deltas.Began("final_answer"),
         deltas.Text("It is "),
         deltas.Text("four."),
         deltas.Refusal("No more."),
         deltas.Stop("stop", Usage(9, 9)),
     ],
-    "length": [PLAIN, deltas.Text("The"), deltas.Text(" sea"), deltas.Stop("length", Usage(31, 16))],
-    "content-filter": [PLAIN, deltas.Text("The"), deltas.Stop("content_filter", Usage(31, 1))],
+    "length": [PLAIN, BEGAN, deltas.Text("The"), deltas.Text(" sea"), deltas.Stop("length", Usage(31, 16))],
+    "content-filter": [PLAIN, BEGAN, deltas.Text("The"), deltas.Stop("content_filter", Usage(31, 1))],
 }
 
 
@@ -233,7 +249,14 @@ async def test_what_was_told_once_is_heard_once_whichever_events_are_left_out(na
     kept = [event for event in events if not event["type"].endswith(left_out) and left_out not in event["type"]]
     said, error = await hear(Recording(sse(*kept)))
     assert error is None
-    assert output_of(said) == output_of(SAID[name])
+    phased = left_out != "added"  # A message tells its phase as it begins.
+    assert [unphased(one, phased=phased) for one in output_of(said)] == [
+        unphased(one, phased=phased) for one in output_of(SAID[name])
+    ]
+
+
+def unphased(item: items.Item, *, phased: bool) -> items.Item:
+    return item if phased or not isinstance(item, items.Message) else replace(item, phase=None)
 
 
 async def test_an_unknown_event_is_skipped():
@@ -330,8 +353,11 @@ BREAKS = {
     ),
     "failed-rate-limit": (sse(failed("rate_limit_exceeded")), errors.RateLimited, "rate_limit_exceeded"),
     "failed-context": (sse(failed("context_length_exceeded")), errors.ContextOverflow, "context_length_exceeded"),
-    "failed-quota": (sse(failed("insufficient_quota")), errors.RateLimited, "rate_limit_exceeded"),
+    "failed-quota": (sse(failed("insufficient_quota")), errors.RateLimited, "insufficient_quota"),
     "failed-overload": (sse(failed("server_is_overloaded")), errors.ProviderUnavailable, "provider_unavailable"),
+    "failed-policy": (sse(failed("bio_policy")), errors.InvalidRequest, "content_filter"),
+    "failed-image": (sse(failed("invalid_image_url")), errors.InvalidRequest, "provider_rejected"),
+    "failed-unknown": (sse(failed("something_new")), errors.ProviderFailed, "provider_error"),
     "failed-prompt": (sse(failed("invalid_prompt")), errors.InvalidRequest, "provider_rejected"),
     "flat-error": (
         sse({"type": "error", "code": "rate_limit_exceeded", "message": "slow", "param": None}),
@@ -359,7 +385,7 @@ async def test_a_stream_that_breaks_is_no_answer_but_what_was_said_is_told(name,
     end += sse(events_of("text")[-1]) if name.startswith(("not", "half", "wrong", "failed", "flat")) else b""
     chunks = [TEXT + end] if at_once else [TEXT, *(end[at : at + 7] for at in range(0, len(end), 7))]
     said, error = await hear(Recording(*chunks))
-    assert said == [PLAIN, deltas.Text("Grüezi")]
+    assert said == [PLAIN, BEGAN, deltas.Text("Grüezi")]
     assert (type(error), error.code) == (kind, code)
 
 
@@ -376,15 +402,41 @@ async def test_a_failure_at_any_event_is_never_a_completed_answer(name, how):
     for place in range(len(events)):
         said, error = await hear(Recording(sse(*events[:place]) + ends[how]))
         assert type(error) is errors.ProviderFailed
-        assert said == SAID[name][: len(said)] or name == "custom-tool"
+        heard = [delta for delta in said if delta not in (BEGAN, HIDDEN)]
+        told = [delta for delta in SAID[name] if delta not in (BEGAN, HIDDEN)]
+        assert heard == told[: len(heard)] or name == "custom-tool"
         assert not any(isinstance(delta, deltas.Stop) for delta in said)
+
+
+async def test_a_stream_cut_at_any_byte_ends_with_one_error_and_never_with_a_reason():
+    stream = recording("reasoning-and-calls")
+    end = stream.index(b"event: response.completed")
+    for place in range(len(stream) - len(b"\n\n")):
+        said, error = await hear(Recording(stream[:place]))
+        assert type(error) is errors.ProviderFailed, place
+        assert not any(isinstance(delta, deltas.Stop) for delta in said)
+        if place <= end:
+            assert error.message in ("vendor broke off in the middle of its answer", UNREADABLE_END)
+
+
+UNREADABLE_END = "vendor answered what is not a response"
+
+
+@pytest.mark.parametrize("reason", ["max_output_tokens", "max_messages", None])
+async def test_an_answer_that_is_not_whole_and_not_filtered_is_too_short(reason):
+    response = events_of("length")[-1]["response"] | {"incomplete_details": {"reason": reason}}
+    said, error = await hear(Recording(sse({"type": "response.incomplete", "response": response})))
+    assert (said[-1].reason, error) == ("length", None)
 
 
 async def test_what_stands_after_the_end_is_not_read():
     assert await hear(Recording(recording("text") + sse(failed("server_error")))) == (SAID["text"], None)
 
 
-@pytest.mark.parametrize(("message", "seconds"), [("try again in 1.5s.", 1.5), ("try again in 20ms", 0.02), ("", None)])
+@pytest.mark.parametrize(
+    ("message", "seconds"),
+    [("try again in 1.5s.", 1.5), ("try again in 20ms", 0.02), ("try again in 2m3s", 123.0), ("", None)],
+)
 async def test_a_rate_limit_in_a_stream_says_when_to_come_back(message, seconds):
     _, error = await hear(Recording(sse(failed("rate_limit_exceeded", f"Please {message}"))))
     assert error.retry_after == seconds
@@ -416,7 +468,7 @@ async def test_a_whole_answer_that_is_none_is_a_failure_of_the_provider(body):
         (401, {"message": "Incorrect API key: sk-abc"}, errors.ProviderFailed, "provider_authentication"),
         (404, {"code": "model_not_found"}, errors.ModelNotFound, "model_not_found"),
         (429, {"code": "rate_limit_exceeded"}, errors.RateLimited, "rate_limit_exceeded"),
-        (429, {"code": "insufficient_quota"}, errors.RateLimited, "rate_limit_exceeded"),
+        (429, {"code": "insufficient_quota"}, errors.RateLimited, "insufficient_quota"),
         (500, {"code": "server_error"}, errors.ProviderFailed, "provider_error"),
         (503, {}, errors.ProviderUnavailable, "provider_unavailable"),
     ],
@@ -438,11 +490,16 @@ async def test_an_empty_purse_is_told_from_too_many_requests():
 QUESTION = items.Message("msg_1", "user", (items.Text("Hi"),))
 THOUGHT = items.Reasoning("rs_1", encrypted="openai:vendor:rs_a:gAAAAone")
 REPLY = items.Message("msg_2", "assistant", (items.Text("Hello"),))
+UNPAIRED = (
+    b'{"error":{"message":"Item \'rs_a\' of type \'reasoning\' was provided without its required following item.",'
+    b'"type":"invalid_request_error","param":"input","code":null}}'
+)
 UNREADABLE = b'{"error":{"message":"could not be verified","code":"invalid_encrypted_content"}}'
 
 
-async def test_thoughts_that_openai_cannot_read_any_more_are_left_out():
-    wire = InTurn(Recording(UNREADABLE, kind="application/json", status=400), Recording(recording("text")))
+@pytest.mark.parametrize("refusal", [UNREADABLE, UNPAIRED], ids=["unreadable", "unpaired"])
+async def test_thoughts_that_openai_cannot_read_any_more_are_left_out(refusal):
+    wire = InTurn(Recording(refusal, kind="application/json", status=400), Recording(recording("text")))
     assert await hear(wire, items=(QUESTION, THOUGHT, REPLY, QUESTION)) == (SAID["text"], None)
     first, second = (answer.asked[0][1]["input"] for answer in wire.answers)
     assert [item["type"] for item in first] == ["message", "reasoning", "message", "message"]
@@ -464,7 +521,7 @@ async def test_a_second_refusal_is_final():
 async def test_leaving_early_leaves_the_wire():
     wire = Recording(TEXT, TEXT)
     saying = OpenAI(wire, PROFILE).stream(Turn(model="m", items=()))
-    assert await anext(saying) == [PLAIN, deltas.Text("Grüezi")]
+    assert await anext(saying) == [PLAIN, BEGAN, deltas.Text("Grüezi")]
     await saying.aclose()
     assert wire.left == 1
 
@@ -485,3 +542,58 @@ async def test_a_deployment_that_does_not_count_leaves_the_tokens_open():
 async def test_a_count_that_fails_is_a_failure_of_the_provider(answer):
     with pytest.raises(errors.ProviderFailed):
         await OpenAI(answer, PROFILE).count(Turn(model="m", items=()))
+
+
+class Catalog(Recording):
+    """The port `Wire`: lists models."""
+
+    @asynccontextmanager
+    async def get(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[Recording]:
+        self.asked.append((path, {}, headers))
+        yield self
+
+
+def provider(wire, **more) -> OpenAIProvider:
+    return OpenAIProvider(wire, "vendor", profile_of=lambda called: replace(PROFILE, name=called), **more)
+
+
+async def test_a_provider_lists_its_models_in_their_order():
+    wire = Catalog(b'{"object":"list","data":[{"id":"gpt-5","object":"model"},{"id":"o3"}]}', kind="application/json")
+    assert await provider(wire, key="secret", organization="org-1").models() == ("gpt-5", "o3")
+    headers = {"authorization": "Bearer secret", "openai-organization": "org-1"}
+    assert wire.asked == [("/models", {}, headers)]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (200, b"<html>", errors.ProviderFailed),
+        (200, b"{}", errors.ProviderFailed),
+        (401, b"", errors.ProviderFailed),
+        (429, b"", errors.RateLimited),
+    ],
+)
+async def test_a_list_that_fails_is_an_error(status, body, kind):
+    with pytest.raises(kind):
+        await provider(Catalog(body, status=status)).models()
+
+
+async def test_a_model_is_made_once_and_asked_with_the_key_of_whom_it_is_for():
+    wire = Recording(recording("text"))
+    vendor = provider(wire, key="ours", organization="org-1", project="proj_1")
+    assert vendor.model("gpt-5") is vendor.model("gpt-5")
+    assert vendor.model("gpt-5").profile == replace(PROFILE, name="gpt-5")
+    for key in (None, "theirs"):
+        assert [batch async for batch in vendor.model("gpt-5", key=key).stream(Turn(model="gpt-5", items=()))]
+    ours, theirs = (headers for _, _, headers in wire.asked)
+    assert (ours["authorization"], ours["openai-organization"]) == ("Bearer ours", "org-1")
+    assert theirs == {"content-type": "application/json", "authorization": "Bearer theirs"}
+
+
+def test_names_without_end_do_not_fill_the_memory():
+    vendor = provider(Recording())
+    first = vendor.model("a")
+    for number in range(600):
+        vendor.model(f"gpt-{number}")
+    assert vendor.model("a") is not first
+    assert vendor.model("gpt-599") is vendor.model("gpt-599")

@@ -17,6 +17,7 @@ from freddy.server.core.turn import Turn
 from freddy.server.providers.openai import schemas, seal
 from freddy.server.providers.openai.request import body, call_id, counting
 from freddy_fakes import raw
+from promises import promise
 
 PLAIN = Profile(name="m", provider="vendor", schemas=True)
 ABLE = replace(PLAIN, images=True, audio=True, files=True)
@@ -399,7 +400,36 @@ def test_a_long_cache_key_is_shortened_to_one_of_its_own():
 
 def test_a_model_that_reasons_is_not_sampled_otherwise_and_returns_its_thoughts():
     sampling = request.Sampling(temperature=0.5, top_p=0.9, logprobs=True, top_logprobs=3)
-    assert told(ask(sampling=sampling), THINKING) == WHOLE | {"include": ["reasoning.encrypted_content"]}
+    fixed = replace(THINKING, sampling=False)
+    assert told(ask(sampling=sampling), fixed) == WHOLE | {"include": ["reasoning.encrypted_content"]}
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "sampled"),
+    [
+        ("gpt-4o", None, True),
+        ("gpt-5-chat-latest", None, True),
+        ("a-deployment", "high", True),
+        ("gpt-5", "off", False),
+        ("gpt-5.1", "off", True),
+        ("gpt-5.4-mini", "off", True),
+        ("gpt-5.4", None, False),
+        ("gpt-5.4", "low", False),
+        ("gpt-5.6-sol", "off", False),
+        ("gpt-6-astra", "off", False),
+        ("o3", None, False),
+    ],
+)
+def test_a_model_is_sampled_as_its_family_allows(model, effort, sampled):
+    sampling = request.Sampling(temperature=0.5, top_p=0.9, logprobs=True)
+    written = told(ask(model=model, sampling=sampling, reasoning=request.Reasoning(effort)), THINKING)
+    assert ({"temperature", "top_p", "top_logprobs"} <= written.keys()) is sampled
+    assert ("message.output_text.logprobs" in written.get("include", ())) is sampled
+
+
+def test_a_model_that_the_facts_say_is_not_sampled_is_not():
+    written = told(ask(sampling=request.Sampling(temperature=0.5)), replace(PLAIN, sampling=False))
+    assert "temperature" not in written
 
 
 def test_a_model_that_does_not_reason_is_not_asked_to():
@@ -411,26 +441,75 @@ def test_a_summary_is_asked_for():
     assert written["reasoning"] == {"effort": "high", "summary": "detailed"}
 
 
-EFFORTS = ("off", "minimal", "low", "medium", "high", "xhigh", "maximum")
+EFFORTS = ("off", "minimal", "low", "medium", "high", "xhigh", "max", "maximum")
+LEVELS = {
+    "gpt-5 gpt-5-mini ft:gpt-5-nano:x": "minimal minimal low medium high high high high",
+    "gpt-5.1 gpt-5.1-2025-11-13": "none low low medium high high high high",
+    "gpt-5.2 gpt-5.4-mini openai/gpt-5.5": "none low low medium high xhigh xhigh high",
+    "gpt-5.6-sol": "none low low medium high xhigh max high",
+    "gpt-6-astra gpt-6.2-sol": "low low low medium high xhigh max high",
+    "gpt-5.1-codex-max gpt-5.3-codex": "low low low medium high xhigh xhigh high",
+    "gpt-5-codex gpt-5.1-codex-mini": "low low low medium high high high high",
+    "gpt-5.4-pro": "medium medium medium medium high xhigh xhigh high",
+    "gpt-5.2-chat-latest": "medium medium medium medium medium medium medium medium",
+    "o3 o4-mini": "low low low medium high high high high",
+    "gpt-5-pro": "high high high high high high high high",
+    "a-deployment": "low low low medium high high high high",
+}
 
 
-@pytest.mark.parametrize(
-    ("models", "levels"),
-    [
-        (
-            ("gpt-5", "gpt-5-mini", "ft:gpt-5-nano:x"),
-            ("minimal", "minimal", "minimal", "medium", "high", "high", "high"),
-        ),
-        (("gpt-5.1", "gpt-5.1-2025-11-13"), ("none", "low", "low", "medium", "high", "high", "high")),
-        (("gpt-5.2", "gpt-5.6-sol", "unheard-of"), ("none", "low", "low", "medium", "high", "xhigh", "high")),
-        (("o3", "o4-mini"), ("low", "low", "low", "medium", "high", "high", "high")),
-        (("gpt-5-pro",), ("high",) * 7),
-    ],
-)
-def test_every_effort_is_a_level_that_the_model_knows(models, levels):
-    for model in models:
+@promise(100)
+@promise(102, 103, 104, 105, 106)
+@pytest.mark.parametrize("models", LEVELS)
+def test_every_effort_is_the_nearest_level_that_the_model_knows(models):
+    for model in models.split():
         written = [told(ask(model=model, reasoning=request.Reasoning(e)), THINKING)["reasoning"] for e in EFFORTS]
-        assert tuple(one["effort"] for one in written) == levels
+        assert [one["effort"] for one in written] == LEVELS[models].split()
+
+
+@promise(101)
+@pytest.mark.parametrize("model", ["gpt-5", "gpt-5.4", "gpt-4o", "a-deployment"])
+def test_where_the_caller_says_nothing_the_models_own_default_stands(model):
+    assert "reasoning" not in told(ask(model=model), THINKING)
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-4.1-mini", "gpt-3.5-turbo", "gpt-5-chat-latest"])
+def test_a_model_known_not_to_reason_is_not_asked_to_whatever_its_profile_says(model):
+    written = told(ask(OURS, message("assistant", "A"), model=model, reasoning=request.Reasoning("high")), THINKING)
+    assert not written.keys() & {"reasoning", "include"}
+    assert [item["type"] for item in written["input"]] == ["message"]
+
+
+def test_reasoning_goes_on_after_a_turn_of_a_model_that_does_not_reason():
+    said = (message("user", "A"), OURS, message("assistant", "B"), message("user", "C"), message("assistant", "D"))
+    between = told(ask(*said, model="gpt-4o"), THINKING)["input"]
+    again = told(ask(*said, message("user", "E"), model="gpt-5"), THINKING)["input"]
+    assert [item["type"] for item in between] == ["message"] * 4
+    assert [item["type"] for item in again] == ["message", "reasoning", *["message"] * 4]
+    assert again[1] == THOUGHT
+
+
+@promise(107)
+@pytest.mark.parametrize(
+    ("model", "told_as"), [("gpt-5.4", "concise"), ("gpt-6-astra", "concise"), ("o3", "auto"), ("gpt-5", "auto")]
+)
+def test_a_concise_summary_is_asked_of_those_who_make_them(model, told_as):
+    written = told(ask(model=model, reasoning=request.Reasoning(summary="concise")), THINKING)
+    assert written["reasoning"] == {"summary": told_as}
+
+
+@pytest.mark.parametrize(("model", "sent"), [("gpt-4o", False), ("o3", False), ("gpt-5", True), ("a-deployment", True)])
+def test_verbosity_is_told_to_those_who_have_it(model, sent):
+    written = told(ask(model=model, sampling=request.Sampling(verbosity="low")), THINKING)
+    assert (written.get("text") == {"verbosity": "low"}) is sent
+
+
+def test_two_messages_of_a_turn_go_back_as_two_with_their_phases():
+    said = (message("assistant", "A", phase="commentary"), message("assistant", "B", phase="final_answer"))
+    assert [(one["phase"], one["content"]) for one in told(ask(*said))["input"]] == [
+        ("commentary", "A"),
+        ("final_answer", "B"),
+    ]
 
 
 def test_counting_asks_with_the_fields_that_count():

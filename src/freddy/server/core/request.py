@@ -6,7 +6,8 @@ from msgspec import Raw, Struct
 
 from freddy.server.core import items, toolspec
 
-Effort: TypeAlias = Literal["off", "minimal", "low", "medium", "high", "xhigh", "maximum"]
+Effort: TypeAlias = Literal["off", "minimal", "low", "medium", "high", "xhigh", "max", "maximum"]
+"""OpenAI's levels, but for `off` (its `none`) and `maximum` (the Freddy dialect's own): see docs/reasoning.md."""
 ContextMode: TypeAlias = Literal["recent", "smart", "full"]
 
 

@@ -113,6 +113,8 @@ FUNCTION_TOOL: Final = _names("type", "name", "description", "parameters", "stri
 TOOL_CHOICE: Final = _names("type", "name", "function", "mode", "tools")
 THREAD_REF: Final = _names("id", "metadata")
 REASONING: Final = _names("effort", "summary")
+RECALLED: Final = _names("type", "id", "effort", "summary", "content", "encrypted_content")
+"""The `reasoning` of a response, handed back among the inputs."""
 SCHEMA: Final = _names("description", "schema", "strict", id=("name",))
 RESPONSE_FORMAT: Final = _names("type", "description", "schema", "strict", "json_schema", id=("name",))
 PROMPT: Final = _names("id", "variables", "version")
@@ -138,6 +140,7 @@ TABLES: Final[Mapping[str, Names]] = {
     "tool_choice": TOOL_CHOICE,
     "thread_ref": THREAD_REF,
     "reasoning": REASONING,
+    "recalled": RECALLED,
     "schema": SCHEMA,
     "response_format": RESPONSE_FORMAT,
     "prompt": PROMPT,
@@ -177,14 +180,17 @@ PART_TYPES: Final[Mapping[str, str]] = {
 EFFORTS: Final[Mapping[str, Effort]] = {
     "off": "off",
     "none": "off",
+    "low": "minimal",
     "minimal": "minimal",
-    "low": "low",
     "medium": "medium",
     "high": "high",
     "xhigh": "xhigh",
     "maximum": "maximum",
     "max": "maximum",
 }
+"""The core has OpenAI's words, and `low` is here what OpenAI calls `minimal`."""
+EFFORT_NAMES: Final[Mapping[Effort, str]] = {"minimal": "low", "max": "maximum"}
+"""What an effort is called here, where that is not the core's word."""
 INCLUDE: Final[tuple[str, ...]] = (
     "all",
     "web_search.sources",

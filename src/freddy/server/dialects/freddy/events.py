@@ -13,9 +13,6 @@ from freddy.server.dialects.freddy.views import Writer, write_logprobs
 FRAME: Final = 16 * 1024
 """Bytes that a frame should stay under: some clients read each chunk of the network as whole lines."""
 
-_HIDE_REASONING: Final = frozenset(("openai",))
-"""Providers whose thinking is told as `reasoning.*`, without its text; that of others is `thinking.*`."""
-
 _TERMINAL: Final[dict[Status, str]] = {
     "incomplete": "response.incomplete",
     "failed": "response.failed",
@@ -33,7 +30,9 @@ class Teller:
         self._units = units
         self._writer = Writer(response.request)
         self._provider = response.provider
-        self._hidden = {place for place, item in enumerate(response.output) if isinstance(item, items.Reasoning)}
+        self._thoughts = {
+            place: item for place, item in enumerate(response.output) if isinstance(item, items.Reasoning)
+        }
         self._speaking: tuple[str, int] | None = None
         self._head = b""
 
@@ -126,8 +125,8 @@ class Teller:
 
     def _item_added(self, number: int, index: int, item: items.Item) -> bytes:
         if isinstance(item, items.Reasoning):
-            self._hidden.add(index)
-            return self._told_thinking("started", number, item_id=item.id)
+            self._thoughts[index] = item
+            return self._thinking("started", number, item)
         place = self._place(index)
         return _frame(
             "response.output_item.added",
@@ -139,9 +138,12 @@ class Teller:
 
     def _item_done(self, number: int, index: int, item: items.Item) -> bytes:
         if isinstance(item, items.Reasoning):
-            self._hidden.add(index)
-            text = "\n\n".join(item.texts or item.summaries)
-            return self._told_thinking("completed", number, item_id=item.id, **({"text": text} if text else {}))
+            # What began as hidden ends so, whatever became known of it since.
+            begun = self._thoughts.setdefault(index, item)
+            told = {"text": item.texts, "summary": item.summaries}
+            return self._thinking(
+                "completed", number, begun, **{name: "\n\n".join(said) for name, said in told.items() if said}
+            )
         place = self._place(index)
         return _frame(
             "response.output_item.done",
@@ -152,14 +154,14 @@ class Teller:
         )
 
     def _thought(self, number: int, event: events.ReasoningDelta) -> bytes:
-        self._hidden.add(event.index)
-        if event.kind == "summary" and self._provider in _HIDE_REASONING:
-            return b""
-        return self._told_thinking("delta", number, item_id=event.item_id, delta=event.delta)
+        """A summary is not the thinking itself: it comes whole, with the end."""
+        item = self._thoughts.setdefault(event.index, items.Reasoning(event.item_id, hidden=event.kind == "summary"))
+        return b"" if event.kind == "summary" else self._thinking("delta", number, item, delta=event.delta)
 
-    def _told_thinking(self, what: str, number: int, **fields: object) -> bytes:
-        family = "reasoning" if self._provider in _HIDE_REASONING else "thinking"
-        return _frame(f"{family}.{what}", number, provider=self._provider, **fields)
+    def _thinking(self, what: str, number: int, item: items.Reasoning, **fields: object) -> bytes:
+        """`reasoning.*` where the provider keeps the thinking to itself, `thinking.*` where it shows it."""
+        family, provider = "reasoning" if item.hidden else "thinking", item.provider or self._provider
+        return _frame(f"{family}.{what}", number, provider=provider, item_id=item.id, **fields)
 
     def _in_item(self, name: str, number: int, index: int, item_id: str, /, **fields: object) -> bytes:
         place = self._place(index)
@@ -167,7 +169,7 @@ class Teller:
 
     def _place(self, index: int) -> int:
         """The place in `output`, which has no reasoning."""
-        return index - sum(hidden < index for hidden in self._hidden) if self._hidden else index
+        return index - sum(thought < index for thought in self._thoughts) if self._thoughts else index
 
 
 _DELTA: Final = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","sequence_number":'

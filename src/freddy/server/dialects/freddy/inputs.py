@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 from freddy.server.core import errors, ids, items
-from freddy.server.dialects.freddy import aliases
+from freddy.server.dialects.freddy import aliases, thinking
 from freddy.server.dialects.freddy.fields import Fields, text
 
 _ROLES: Final[dict[str, items.Role]] = {
@@ -16,7 +16,7 @@ _ROLES: Final[dict[str, items.Role]] = {
 }
 _OUTPUT_ROLES: Final = ("function", "tool")
 _ALL_ROLES: Final = dict.fromkeys((*_ROLES, *_OUTPUT_ROLES))
-_KINDS: Final = {kind: kind for kind in ("message", "function_call", "function_call_output")}
+_KINDS: Final = {kind: kind for kind in ("message", "function_call", "function_call_output", "reasoning")}
 _DETAILS: Final[dict[str, Literal["auto", "low", "high", "original"]]] = {
     "auto": "auto",
     "low": "low",
@@ -35,7 +35,8 @@ def decode(body: Fields, new_id: ids.NewId) -> tuple[items.Item, ...]:
     else:
         for place, each in body.array("inputs"):
             reader.read(each, place)
-    if not reader.items:
+    reader.recall()
+    if all(isinstance(item, items.Reasoning) for item in reader.items):
         raise errors.InvalidInput("No valid input messages found", param="inputs")
     return tuple(reader.items)
 
@@ -48,13 +49,22 @@ class _Reader:
         self._new_id = new_id
         self._waiting: dict[str, deque[str]] = {}
         self._ids: set[str] = set()
+        self._thoughts: deque[tuple[int, items.Reasoning]] = deque()
+        self._passed = 0
 
     def read(self, value: object, place: str) -> None:
         if type(value) is str:
+            self.recall(self._passed)
             self.say("user", (items.Text(value),) if value else (), None)
+            self._passed += 1
+            return
+        if type(value) is dict and value.get("type") == "reasoning":
+            self._remember(Fields(value, aliases.RECALLED, place))
             return
         fields = Fields(value, aliases.INPUT, place)
         kind = fields.choice("type", _KINDS)
+        self.recall(self._passed)
+        self._passed += 1
         if kind == "function_call":
             self._call(_Call(fields, fields.identifier("call_id")), self._id(fields))
         elif kind == "function_call_output":
@@ -62,9 +72,23 @@ class _Reader:
         else:
             self._message(fields)
 
-    def say(self, role: items.Role, parts: tuple[items.Part, ...], item_id: str | None) -> None:
+    def recall(self, place: int | None = None) -> None:
+        """Puts what was thought back among the inputs that follow it: all of it, or what stood up to this place."""
+        while self._thoughts and (place is None or self._thoughts[0][0] <= place):
+            self.items.append(self._thoughts.popleft()[1])
+
+    def _remember(self, fields: Fields) -> None:
+        """The `reasoning` of a response, before its `output`."""
+        self.recall()
+        self._passed = 0
+        if packed := fields.string("encrypted_content"):
+            self._thoughts.extend(thinking.unpack(packed, self._new_id))
+
+    def say(
+        self, role: items.Role, parts: tuple[items.Part, ...], item_id: str | None, phase: str | None = None
+    ) -> None:
         if parts:
-            self.items.append(items.Message(item_id or self._new_id(ids.MESSAGE), role, parts))
+            self.items.append(items.Message(item_id or self._new_id(ids.MESSAGE), role, parts, phase=phase))
 
     def _id(self, fields: Fields) -> str | None:
         item_id = fields.identifier("id")
@@ -81,7 +105,8 @@ class _Reader:
         if role in _OUTPUT_ROLES:
             self._output(fields)
             return
-        self.say(_ROLES[role], tuple(_parts(fields)), self._id(fields))
+        phase = fields.string("phase") if role == "assistant" else None
+        self.say(_ROLES[role], tuple(_parts(fields)), self._id(fields), phase)
         if "function_call" not in fields and "tool_calls" not in fields:
             return
         if role != "assistant":

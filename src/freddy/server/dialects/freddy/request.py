@@ -20,6 +20,8 @@ from freddy.server.dialects.freddy.fields import Fields, check_thread_id, raw, r
 
 DEFAULT_MODEL: Final = "ftg-3.0"
 MAX_TOOL_CALLS: Final = 20
+DEFAULT_EFFORT: Final = "medium"
+"""Of those who ask for reasoning. Who does not speak of it gets what the model does by itself."""
 
 ECHOED: Final = (
     "skill_ids",
@@ -151,7 +153,8 @@ def _reasoning(body: Fields) -> Reasoning:
         return Reasoning()
     fields = Fields(value, aliases.REASONING, body.place("reasoning"))
     summary = fields.choice("summary", _SUMMARIES)
-    return Reasoning(fields.choice("effort", aliases.EFFORTS), None if summary == "off" else summary)
+    effort = fields.choice("effort", aliases.EFFORTS) or DEFAULT_EFFORT
+    return Reasoning(effort, None if summary == "off" else summary)
 
 
 def _thread(body: Fields, *, previous: str | None, store: bool) -> ThreadRef | None:

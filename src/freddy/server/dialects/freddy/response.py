@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from freddy.server.core import items, toolspec
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Usage
-from freddy.server.dialects.freddy import errors, views
+from freddy.server.dialects.freddy import aliases, errors, thinking, views
 from freddy.server.dialects.freddy.request import ECHOED
 
 _encode = msgspec.json.Encoder().encode
@@ -34,12 +34,38 @@ class Synapses(Struct):
     total: float
 
 
+class Cost(Struct):
+    total: float
+    currency: Literal["USD"] = "USD"
+
+
 class UsageView(Struct):
+    """`cost` is null where a price is not known. `estimated`: nobody counted, it was worked out here."""
+
     input_tokens: int
     output_tokens: int
     total_tokens: int
     neurons: Neurons | UnsetType = UNSET
     synapses: Synapses | UnsetType = UNSET
+    cost: Cost | UnsetType | None = UNSET
+    estimated: bool | UnsetType = UNSET
+
+
+class AttemptLog(Struct):
+    """One try to have a model answer: `code` and `status` are those of its error, null where it answered."""
+
+    type: Literal["attempt"]
+    provider: str
+    model: str
+    seconds: float
+    code: str | None
+    status: int | None
+    note: str | None
+
+
+class WarningLog(Struct):
+    type: Literal["warning"]
+    message: str
 
 
 class IncompleteDetails(Struct):
@@ -47,7 +73,10 @@ class IncompleteDetails(Struct):
 
 
 class ReasoningView(Struct):
-    """`effort` as asked; what was thought is in `content`, or only a `summary` of it."""
+    """`effort` as asked; what was thought is in `content`, or only a `summary` of it.
+
+    `encrypted_content` is all of it, to be handed back by callers who keep the conversation themselves.
+    """
 
     effort: str | None
     summary: str | None
@@ -99,6 +128,7 @@ class ResponseView(Struct, kw_only=True):
     truncation: str
     store: bool
     background: bool
+    request_logs: tuple[AttemptLog | WarningLog, ...] | UnsetType = UNSET
 
 
 class Units(Struct, frozen=True):
@@ -148,6 +178,7 @@ def encode_response(response: Response, *, units: Units = ONE_TO_ONE, mirrors: b
         truncation=request.truncation,
         store=request.store,
         background=request.background,
+        request_logs=_logs(response) if views.asks(request, "request.logs") else UNSET,
     )
     body = _encode(view)
     echo = {name: request.echo[name] for name in ECHOED if name in request.echo}
@@ -165,6 +196,8 @@ def usage_view(response: Response, units: Units) -> UsageView | None:
         view,
         neurons=_neurons(usage, units.tokens_per_neuron),
         synapses=_synapses(usage, units.tokens_per_synapse),
+        cost=None if response.cost is None else Cost(response.cost),
+        estimated=usage.estimated,
     )
 
 
@@ -176,6 +209,23 @@ def _neurons(usage: Usage, tokens: float) -> Neurons:
 def _synapses(usage: Usage, tokens: float) -> Synapses:
     total, reasoning = usage.output_tokens / tokens, usage.reasoning_tokens / tokens
     return Synapses(output=total - reasoning, reasoning=reasoning, tool_execution=None, total=total)
+
+
+def _logs(response: Response) -> tuple[AttemptLog | WarningLog, ...]:
+    """What happened on the way to the answer: tries in their order, then warnings."""
+    tries = tuple(
+        AttemptLog(
+            type="attempt",
+            provider=one.provider,
+            model=one.model,
+            seconds=round(one.seconds, 6),
+            code=one.code or None,
+            status=one.status,
+            note=one.note or None,
+        )
+        for one in response.attempts
+    )
+    return (*tries, *(WarningLog("warning", message) for message in response.warnings))
 
 
 def _deliverables_first(made: tuple[items.Item, ...], wire: tuple[views.Item, ...]) -> tuple[views.Item, ...]:
@@ -206,12 +256,11 @@ def _reasoning(response: Response) -> ReasoningView | None:
     thoughts = [item for item in response.output if isinstance(item, items.Reasoning)]
     if not thoughts and asked.effort is None and asked.summary is None:
         return None
-    encrypted = [item.encrypted for item in thoughts if item.encrypted]
     return ReasoningView(
-        effort=asked.effort,
+        effort=asked.effort and aliases.EFFORT_NAMES.get(asked.effort, asked.effort),
         summary="\n\n".join(text for item in thoughts for text in item.summaries) or None,
         content="\n\n".join(text for item in thoughts for text in item.texts) or None,
-        encrypted_content=(encrypted[-1] if encrypted else None)
+        encrypted_content=thinking.pack(response.output)
         if views.asks(response.request, "reasoning.encrypted")
         else UNSET,
     )

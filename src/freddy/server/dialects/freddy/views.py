@@ -59,6 +59,7 @@ class Message(Struct):
     role: str
     content: tuple[Part, ...]
     texts: tuple[PlainText, ...] | UnsetType = UNSET
+    phase: str | UnsetType = UNSET
 
 
 class Function(Struct):
@@ -114,7 +115,7 @@ class Writer:
         match item:
             case items.Message():
                 content = tuple(self.part(part) for part in item.parts)
-                return Message("message", item.id, item.status, item.role, content)
+                return Message("message", item.id, item.status, item.role, content, phase=item.phase or UNSET)
             case items.FunctionCall():
                 return self._call(item)
             case items.FunctionOutput():

@@ -34,6 +34,9 @@ _RESPONSE_CODES = frozenset(
     )
 )
 
+_NAMES = {"json_schema.schema": "text.format.schema"}
+"""What the core calls otherwise than this dialect."""
+
 
 class Error(Struct, frozen=True):
     message: str
@@ -58,7 +61,8 @@ def encode(failure: errors.Failure) -> tuple[int, bytes]:
 
 
 def spell(failure: errors.Failure) -> Error:
-    return Error(_message(failure), _type(failure), failure.param, _code(failure))
+    param = None if failure.param is None else _NAMES.get(failure.param, failure.param)
+    return Error(_message(failure), _type(failure), param, _code(failure))
 
 
 def spell_in_response(failure: errors.Failure) -> ResponseError:

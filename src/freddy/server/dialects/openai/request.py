@@ -28,7 +28,7 @@ _EFFORTS: dict[str, request.Effort] = {
     "medium": "medium",
     "high": "high",
     "xhigh": "xhigh",
-    "max": "maximum",
+    "max": "max",
 }
 _SUMMARIES: dict[str, Literal["auto", "concise", "detailed"]] = {
     "auto": "auto",

@@ -11,7 +11,8 @@ from freddy.server.core.usage import Usage
 from freddy.server.dialects.openai import errors, items, tools
 
 _STATUSES: dict[Status, str] = {"requires_action": "completed"}
-_EFFORTS: dict[request.Effort, str] = {"off": "none", "maximum": "max"}
+_EFFORTS: dict[request.Effort, str] = {"off": "none", "maximum": "high"}
+"""What OpenAI calls an effort, where that is not the core's word; only the Freddy dialect has a `maximum`."""
 _COUNTED: Final[tuple[Status, ...]] = ("completed", "incomplete", "requires_action")
 _FAILED = errors.ResponseError("server_error", "The response failed.")
 _CANCELLED = errors.ResponseError("server_error", "The response was cancelled.")

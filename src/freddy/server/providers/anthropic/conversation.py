@@ -34,7 +34,7 @@ def system(instructions: str | None, asked: Iterable[items.Item]) -> str:
     return "\n\n".join(text for text in above if text.strip())
 
 
-def messages(asked: tuple[items.Item, ...], profile: Profile) -> list[Message]:
+def messages(asked: tuple[items.Item, ...], profile: Profile, *, thinks: bool) -> list[Message]:
     """Raises `errors.InvalidRequest` where the model cannot read a part of the input."""
     writer = _Writer(profile, _outputs(asked))
     for place, item in enumerate(asked):
@@ -51,7 +51,7 @@ def messages(asked: tuple[items.Item, ...], profile: Profile) -> list[Message]:
             case items.FunctionOutput():
                 writer.output(item)
             case items.Reasoning():
-                thought = marks.block(item) if profile.reasoning else None
+                thought = marks.block(profile.provider, item.encrypted) if thinks else None
                 if thought is not None:
                     writer.add("assistant", thought)
             case items.Message() | items.Other():

@@ -3,43 +3,25 @@
 https://platform.claude.com/docs/en/api/messages/create
 """
 
-import re
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from freddy.server.core import errors, request, toolspec
 from freddy.server.core.profile import Profile
 from freddy.server.core.turn import Turn
-from freddy.server.providers.anthropic import conversation, schema
+from freddy.server.providers.anthropic import conversation, families, schema
 
 Json: TypeAlias = dict[str, object]
 
-_BUDGETS: dict[request.Effort, int] = {
-    "minimal": 2_500,
-    "low": 2_500,
-    "medium": 10_000,
-    "high": 25_000,
-    "xhigh": 50_000,
-    "maximum": 50_000,
-}
-_EFFORTS = {"minimal": "low", "maximum": "max"}
 _LEAST_BUDGET = 1_024
 _OUTPUT_TOKENS = 8_192
 """What an answer may take where nobody says, and what a budget for thinking leaves to it."""
 _LONGEST_WHOLE = 21_333
 """Longer answers are streamed even where nobody listens: in one piece they outlast the vendor's ten minutes."""
-_LEAST_TOP_P = 0.95
-
-_UNTHINKING = re.compile(r"claude-(?:opus|sonnet)-5(?![-.]\d{1,2}(?!\d))")
-"""Models that think unless they are told not to. Others of that age cannot be told, and older ones need not be."""
-_THINKING = (5, 0)
-"""The first version that thinks where nothing is said of it."""
-_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
-_ONE_SAMPLER = (4, 1)
-"""The first version that takes only one of temperature and top_p."""
-_ADAPTIVE = (4, 7)
-"""The first version that takes no budget for thinking, but an effort, and nothing for sampling."""
+LEAST_TOP_P: Final = 0.95
+"""What top_p may be at least while the model thinks."""
 
 _NO_ARGUMENTS = msgspec.Raw(b'{"type":"object","properties":{}}')
 _CUSTOM_PARAMETERS = msgspec.Raw(
@@ -64,97 +46,111 @@ def answers(turn: Turn, profile: Profile) -> frozenset[str]:
     return frozenset(str(tool["name"]) for tool in _answer_tools(turn, profile))
 
 
+class Plan(msgspec.Struct, frozen=True):
+    """`limit` is the most tokens of the answer, `budget` how many of them are for thinking that was asked for.
+
+    `unthinking`: the model must be told not to think.
+    """
+
+    family: families.Family
+    limit: int
+    budget: int
+    unthinking: bool
+
+    @property
+    def thinks(self) -> bool:
+        return bool(self.budget) or (self.family.always and not (self.unthinking and self.family.quiet == "disabled"))
+
+
+def plan(turn: Turn, profile: Profile) -> Plan:
+    """How the model is to think, as far as the conversation lets it."""
+    family, effort = families.family(profile, turn.model), turn.reasoning.effort
+    forced = _answers_by_call(turn, profile) or bool(turn.tools and forces(turn.tool_choice))
+    unthinking = family.quiet in ("disabled", "between_tools") and (
+        effort == "off" or (effort is None and forced and family.quiet == "disabled")
+    )
+    # Where nothing is said of it, some think all the same.
+    unasked = families.BUDGETS["high"] if family.always and not unthinking else 0
+    budget = families.BUDGETS.get(effort, 0) if effort is not None and family.thinks else 0
+    limits = [most for most in (turn.max_output_tokens, profile.output_tokens) if most]
+    if not limits:
+        return Plan(family, _OUTPUT_TOKENS + (budget or unasked), budget, unthinking)
+    limit = min(limits)
+    budget = min(budget, limit - min(limit // 4, _OUTPUT_TOKENS))
+    return Plan(family, limit, budget if budget >= _LEAST_BUDGET else 0, unthinking)
+
+
 def _told(turn: Turn, profile: Profile) -> Json:
-    messages = conversation.messages(turn.items, profile)
-    version = _version(turn.model)
-    adaptive = version is not None and version >= _ADAPTIVE
-    limit, budget = _limits(turn, profile)
-    if budget and not adaptive and not conversation.thinks_on(messages):
-        budget = 0
+    planned = plan(turn, profile)
+    messages = conversation.messages(turn.items, profile, thinks=planned.family.thinks)
+    if planned.budget and not planned.family.adaptive and not conversation.thinks_on(messages):
+        planned = replace(planned, budget=0)
     told: Json = {
         "model": turn.model,
-        "max_tokens": limit,
+        "max_tokens": planned.limit,
         "messages": messages,
-        "stream": turn.live or limit > _LONGEST_WHOLE,
+        "stream": turn.live or planned.limit > _LONGEST_WHOLE,
     }
     answer_tools = _answer_tools(turn, profile)
-    unthinking = _unthinking(turn, forced=bool(answer_tools))
-    thinks = bool(budget) or (version is not None and version >= _THINKING and not unthinking)
     above = conversation.system(turn.instructions, turn.items)
-    if answer_tools and thinks:
+    if answer_tools and planned.thinks:
         # Thinking forbids to force a call.
         names = " or ".join(str(tool["name"]) for tool in answer_tools)
         above = "\n\n".join(filter(None, (above, f"Give your final answer only by calling {names}.")))
     if above:
         told["system"] = above
-    told |= _tools(turn, profile, answer_tools, conversation.called(messages), forced=not thinks)
-    if budget and adaptive:
-        told["thinking"] = {"type": "adaptive", "display": "summarized"}
-    elif budget:
-        told["thinking"] = {"type": "enabled", "budget_tokens": budget}
-    elif unthinking:
-        told["thinking"] = {"type": "disabled"}
-    if config := _output_config(turn, profile, adaptive=adaptive and bool(budget)):
+    told |= _tools(turn, profile, answer_tools, conversation.called(messages), forced=not planned.thinks)
+    if thinking := _thinking(turn, planned):
+        told["thinking"] = thinking
+    if config := _output_config(turn, profile, planned):
         told["output_config"] = config
-    if not adaptive:
-        told |= _sampling(turn.sampling, profile, version, thinking=bool(budget))
+    told |= sampling(turn.sampling, profile, planned)
     if stop := [text for text in turn.sampling.stop if text.strip()]:
         told["stop_sequences"] = stop
     return told
 
 
-def _limits(turn: Turn, profile: Profile) -> tuple[int, int]:
-    """The most tokens of the answer, and how many of them are for thinking."""
-    effort = turn.reasoning.effort
-    budget = _BUDGETS.get(effort, 0) if effort is not None and profile.reasoning else 0
-    limits = [most for most in (turn.max_output_tokens, profile.output_tokens) if most]
-    if not limits:
-        return _OUTPUT_TOKENS + budget, budget
-    limit = min(limits)
-    budget = min(budget, limit - min(limit // 4, _OUTPUT_TOKENS))
-    return limit, budget if budget >= _LEAST_BUDGET else 0
+def _thinking(turn: Turn, planned: Plan) -> Json | None:
+    family = planned.family
+    if planned.unthinking:
+        return {"type": family.quiet}
+    if family.adaptive and (planned.budget or (family.always and turn.reasoning.effort is None)):
+        return {"type": "adaptive", "display": "summarized"}
+    return {"type": "enabled", "budget_tokens": planned.budget} if planned.budget else None
 
 
-def _unthinking(turn: Turn, *, forced: bool) -> bool:
-    """Whether the model must be told not to think: the caller says so, or forces a call and leaves thinking open."""
-    if turn.reasoning.effort not in (None, "off") or not _UNTHINKING.search(turn.model):
-        return False
-    return turn.reasoning.effort == "off" or forced or bool(turn.tools and _forces(turn.tool_choice))
-
-
-def _forces(choice: toolspec.ToolChoice) -> bool:
-    if isinstance(choice, toolspec.Allowed):
-        return choice.mode == "required"
-    return choice == "required" or isinstance(choice, toolspec.Named)
-
-
-def _version(model: str) -> tuple[int, int] | None:
-    """The version in a model's name: (4, 7) of `claude-opus-4-7`. None where the name does not tell it."""
-    told = _VERSION.search(model)
-    return (int(told[1]), int(told[2] or 0)) if told else None
-
-
-def _sampling(sampling: request.Sampling, profile: Profile, version: tuple[int, int] | None, *, thinking: bool) -> Json:
-    temperature, top_p = sampling.temperature, sampling.top_p
-    if thinking:
-        return {"top_p": top_p} if top_p is not None and top_p >= _LEAST_TOP_P else {}
+def sampling(asked: request.Sampling, profile: Profile, planned: Plan) -> Json:
+    """What of temperature and top_p is sent."""
+    temperature, top_p = asked.temperature, asked.top_p
+    if not planned.family.sampled:
+        return {}
+    if planned.thinks:
+        return {"top_p": top_p} if top_p is not None and top_p >= LEAST_TOP_P else {}
     told: Json = {}
     if temperature is not None:
         told["temperature"] = min(temperature, profile.max_temperature, 1.0)
-    if top_p is not None and (temperature is None or (version is not None and version < _ONE_SAMPLER)):
+    if top_p is not None and (temperature is None or not planned.family.one_sampler):
         told["top_p"] = top_p
     return told
 
 
-def _output_config(turn: Turn, profile: Profile, *, adaptive: bool) -> Json:
+def _output_config(turn: Turn, profile: Profile, planned: Plan) -> Json:
     told: Json = {}
-    if adaptive and turn.reasoning.effort is not None:
-        told["effort"] = _EFFORTS.get(turn.reasoning.effort, turn.reasoning.effort)
+    effort, family = turn.reasoning.effort, planned.family
+    stubborn = effort == "off" and family.quiet == "never"
+    if effort is not None and ((family.adaptive and planned.budget) or stubborn):
+        told["effort"] = families.EFFORTS[effort]
     if _guaranteed(turn, profile):
         schemas = tuple(one.schema for one in turn.output.schemas)
         fit = schema.closed(schemas[0]) if len(schemas) == 1 else schema.either(schemas)
         told["format"] = {"type": "json_schema", "schema": fit}
     return told
+
+
+def forces(choice: toolspec.ToolChoice) -> bool:
+    if isinstance(choice, toolspec.Allowed):
+        return choice.mode == "required"
+    return choice == "required" or isinstance(choice, toolspec.Named)
 
 
 def _guaranteed(turn: Turn, profile: Profile) -> bool:
@@ -163,11 +159,16 @@ def _guaranteed(turn: Turn, profile: Profile) -> bool:
     return profile.schemas and bool(schemas) and all(one.strict for one in schemas)
 
 
-def _answer_tools(turn: Turn, profile: Profile) -> list[Json]:
+def _answers_by_call(turn: Turn, profile: Profile) -> bool:
     if turn.output.mode == "text" or _guaranteed(turn, profile):
+        return False
+    # Where a function must be called first, the answer is for another turn.
+    return not (turn.tools and forces(turn.tool_choice))
+
+
+def _answer_tools(turn: Turn, profile: Profile) -> list[Json]:
+    if not _answers_by_call(turn, profile):
         return []
-    if turn.tools and _forces(turn.tool_choice):
-        return []  # A function must be called first: the answer is for another turn.
     taken = {tool.name for tool in turn.tools}
     if turn.output.mode == "json":
         description = "Gives the answer, as a JSON object."
@@ -191,7 +192,8 @@ def _object(told: request.Schema) -> Json:
     if not isinstance(fields, dict) or fields.get("type", "object") != "object":
         raise errors.InvalidRequest(
             f"The schema {told.name!r} is not that of an object",
-            param="text.format.schema",
+            param="json_schema.schema",
+            code="unsupported_schema",
             details="use a schema with type object at its root, or a model with structured outputs",
         )
     root: Json = {"type": "object"}

@@ -72,14 +72,6 @@ class _Event(msgspec.Struct):
     stop_details: _StopDetails | None = None
 
 
-class _Error(msgspec.Struct):
-    type: str | None = None
-
-
-class _Failure(msgspec.Struct):
-    error: _Error | None = None
-
-
 _decoder = msgspec.json.Decoder(_Event)
 
 _FINISH: dict[str, deltas.FinishReason] = {
@@ -93,18 +85,8 @@ _FINISH: dict[str, deltas.FinishReason] = {
     "refusal": "content_filter",
 }
 
-_STATUS = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
-"""The status with which an error would have come before the stream."""
+_REFUSED = "The provider refused to answer."
+"""Said where it does not say why."""
 
 
 class _Open:
@@ -155,7 +137,7 @@ class Reader:
                 self._fail(errors.ProviderFailed(f"{self._name} answered what is not a message"), error)
                 break
             if event.type == "error":
-                self._fail(_in_stream(self._name, payload))
+                self._fail(_failures.in_stream(self._name, payload))
                 break
             said += self._event(event)
             if self.done:
@@ -217,8 +199,8 @@ class Reader:
 
     def _end(self, reason: str | None, details: _StopDetails | None) -> Iterator[deltas.Delta]:
         self._finish = reason or self._finish
-        if reason == "refusal" and details is not None and details.explanation:
-            yield deltas.Refusal(details.explanation)
+        if reason == "refusal":
+            yield deltas.Refusal((details and details.explanation) or _REFUSED)
 
     def _finished(self) -> Iterator[deltas.Delta]:
         for index in tuple(self._blocks):
@@ -233,10 +215,12 @@ class Reader:
             case "text" if block.text:
                 yield from self._text(block.text)
             case "thinking":
-                yield from self._think(index, opened, block.thinking)
+                yield deltas.Thinking()
+                yield from self._think(opened, block.thinking)
                 opened.signature.append(block.signature or "")
             case "redacted_thinking" if block.data:
-                yield deltas.Signature(marks.redacted(block.data))
+                yield deltas.Thinking(hidden=True)
+                yield deltas.Signature(marks.redacted(self._name, block.data))
             case "tool_use" if block.name in self._answers:
                 opened.answers = not self._answered
                 self._answered = True
@@ -253,7 +237,7 @@ class Reader:
             case "text_delta" if piece.text:
                 yield from self._text(piece.text)
             case "thinking_delta":
-                yield from self._think(index, opened, piece.thinking)
+                yield from self._think(opened, piece.thinking)
             case "signature_delta":
                 opened.signature.append(piece.signature or "")
             case "input_json_delta" if piece.partial_json:
@@ -267,7 +251,7 @@ class Reader:
         if opened.input not in (b"", b"null") and (opened.answers or opened.input != b"{}"):
             yield from self._argue(opened, opened.input.decode())
         if signature := "".join(opened.signature):
-            yield deltas.Signature(marks.signed("".join(opened.thinking), signature))
+            yield deltas.Signature(marks.signed(self._name, "".join(opened.thinking), signature))
 
     def _text(self, text: str) -> Iterator[deltas.Delta]:
         if self._answers:
@@ -276,10 +260,10 @@ class Reader:
         else:
             yield deltas.Text(text)
 
-    def _think(self, index: int, opened: _Open, thinking: str | None) -> Iterator[deltas.Delta]:
+    def _think(self, opened: _Open, thinking: str | None) -> Iterator[deltas.Delta]:
         if thinking:
             opened.thinking.append(thinking)
-            yield deltas.Reasoning(thinking, part=index)
+            yield deltas.Reasoning(thinking)
 
     def _argue(self, opened: _Open, arguments: str) -> Iterator[deltas.Delta]:
         if opened.answers:
@@ -313,12 +297,3 @@ class Reader:
             cache_write_tokens=written,
             reasoning_tokens=count("thought", 0),
         )
-
-
-def _in_stream(name: str, payload: bytes) -> errors.FreddyError:
-    try:
-        told = msgspec.json.decode(payload, type=_Failure).error
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        told = None
-    kind = told.type if told is not None and told.type else ""
-    return _failures.failure(name, _STATUS.get(kind, 500), {}, payload)

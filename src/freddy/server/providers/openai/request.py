@@ -6,20 +6,20 @@ https://platform.openai.com/docs/api-reference/responses/create
 import hashlib
 import re
 from collections.abc import Iterable
-from typing import Literal, TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 import msgspec
 
 from freddy.server.core import errors, items, request, toolspec
 from freddy.server.core.profile import Profile
 from freddy.server.core.turn import Turn
-from freddy.server.providers.openai import schemas, seal
+from freddy.server.providers.openai import families, schemas, seal
 
 Json: TypeAlias = dict[str, object]
-_Level: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
+FEWEST_TOKENS: Final = 16
+"""The lowest limit that OpenAI takes."""
 _LONGEST_KEY = 64
-_FEWEST_TOKENS = 16
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MESSAGE_ID = re.compile(r"msg_[A-Za-z0-9_-]{1,60}")
 _NO_ARGUMENTS: Json = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
@@ -31,27 +31,6 @@ _ASK_FOR_JSON: Json = {
     "content": [{"type": "input_text", "text": "Answer with a JSON object."}],
 }
 """OpenAI refuses `json_object` where no message of the input has the word in it; the instructions do not count."""
-
-_WISHES: dict[request.Effort, tuple[_Level, ...]] = {
-    "off": ("none", "minimal", "low"),
-    "minimal": ("minimal", "low"),
-    "low": ("minimal", "low"),
-    "medium": ("medium",),
-    "high": ("high",),
-    "xhigh": ("xhigh", "high"),
-    "maximum": ("high",),
-}
-"""What each effort asks for: the first level that the model knows."""
-
-_FAMILIES: tuple[tuple[re.Pattern[str], tuple[_Level, ...]], ...] = (
-    (re.compile(r"o\d"), ("low", "medium", "high")),
-    (re.compile(r"gpt-5-pro"), ("high",)),
-    (re.compile(r"gpt-5-codex"), ("low", "medium", "high")),
-    (re.compile(r"gpt-5(-|$)"), ("minimal", "low", "medium", "high")),
-    (re.compile(r"gpt-5\.1(-|$)"), ("none", "low", "medium", "high")),
-)
-"""The levels of the models that lack some: https://platform.openai.com/docs/guides/reasoning"""
-_LEVELS: tuple[_Level, ...] = ("none", "low", "medium", "high", "xhigh")
 
 _COUNTED = frozenset(
     ("model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning")
@@ -68,6 +47,13 @@ def counting(turn: Turn, profile: Profile) -> bytes:
     return msgspec.json.encode({name: value for name, value in _whole(turn, profile).items() if name in _COUNTED})
 
 
+def enforced(turn: Turn) -> bool:
+    """Whether OpenAI sees to the form of the answer: in JSON mode, and for what its strict mode takes."""
+    if turn.output.mode != "json_schema":
+        return turn.output.mode == "json"
+    return _form(turn.output.schemas)["strict"] is True
+
+
 def enveloped(turn: Turn) -> bool:
     """Whether the answer comes inside an object made for the choice between several schemas."""
     return turn.output.mode == "json_schema" and len(turn.output.schemas) > 1
@@ -79,19 +65,18 @@ def call_id(given: str) -> str:
 
 
 def _whole(turn: Turn, profile: Profile) -> Json:
-    sampling = turn.sampling
+    sampling, family = turn.sampling, families.family(profile, turn.model)
     include: list[str] = []
     options: Json = {
         "instructions": turn.instructions,
-        "max_output_tokens": None if turn.max_output_tokens is None else max(_FEWEST_TOKENS, turn.max_output_tokens),
+        "max_output_tokens": None if turn.max_output_tokens is None else max(FEWEST_TOKENS, turn.max_output_tokens),
         "prompt_cache_key": _cache_key(turn.cache_key),
-        "text": _text(turn),
+        "text": _text(turn, family),
     }
-    if profile.reasoning:
-        # Models that reason refuse to be sampled otherwise, and tell no probabilities.
+    if family.levels:
         include.append("reasoning.encrypted_content")
-        options["reasoning"] = _reasoning(turn)
-    else:
+        options["reasoning"] = _reasoning(turn, family)
+    if sampled(turn, family):
         if sampling.temperature is not None:
             options["temperature"] = min(sampling.temperature, profile.max_temperature)
         options["top_p"] = sampling.top_p
@@ -101,14 +86,21 @@ def _whole(turn: Turn, profile: Profile) -> Json:
     if turn.tools:
         options |= _tools(turn)
     options["include"] = include or None
-    said = _input(turn.items, profile)
+    said = _input(turn.items, profile, reasons=bool(family.levels))
     if turn.output.mode == "json" and not _speaks_of_json(turn.items):
         said.insert(0, _ASK_FOR_JSON)
     told: Json = {"model": turn.model, "input": said, "stream": turn.live, "store": False}
     return told | {name: value for name, value in options.items() if value is not None}
 
 
-def _input(said: tuple[items.Item, ...], profile: Profile) -> list[Json]:
+def sampled(turn: Turn, family: families.Family) -> bool:
+    """Whether temperature and its like, and probabilities, may be asked for."""
+    if family.sampled != "unthinking":
+        return family.sampled == "always"
+    return turn.reasoning.effort is not None and families.level(turn.reasoning.effort, family) == "none"
+
+
+def _input(said: tuple[items.Item, ...], profile: Profile, *, reasons: bool) -> list[Json]:
     forms = {item.call_id: item.form for item in said if isinstance(item, items.FunctionCall)}
     told: list[Json] = []
     for place, item in enumerate(said):
@@ -120,7 +112,7 @@ def _input(said: tuple[items.Item, ...], profile: Profile) -> list[Json]:
             case items.FunctionOutput():
                 told.append(_output(item, profile, forms.get(item.call_id, item.form)))
             case items.Reasoning():
-                thought = seal.reopen(profile.provider, item.encrypted) if profile.reasoning else None
+                thought = seal.reopen(profile.provider, item.encrypted) if reasons else None
                 if thought is not None and _leads_on(said[place + 1 :]):
                     told.append(_thought(item, thought))
             case items.Other():
@@ -243,28 +235,23 @@ def _unknown_file(file_id: str | None) -> errors.FreddyError:
     return errors.NotFound(f"There is no file {file_id!r}", param="file_id", code="file_not_found")
 
 
-def _reasoning(turn: Turn) -> Json | None:
+def _reasoning(turn: Turn, family: families.Family) -> Json | None:
     told: Json = {}
-    if turn.reasoning.effort is not None:
-        told["effort"] = _level(turn.reasoning.effort, turn.model)
-    if turn.reasoning.summary is not None:
-        told["summary"] = turn.reasoning.summary
+    asked = turn.reasoning
+    if asked.effort is not None:
+        told["effort"] = families.level(asked.effort, family)
+    if asked.summary is not None:
+        told["summary"] = "auto" if asked.summary == "concise" and not family.brief else asked.summary
     return told or None
 
 
-def _level(effort: request.Effort, model: str) -> _Level:
-    base = model.removeprefix("ft:")
-    known = next((levels for family, levels in _FAMILIES if family.match(base)), _LEVELS)
-    return next((level for level in _WISHES[effort] if level in known), known[-1])
-
-
-def _text(turn: Turn) -> Json | None:
+def _text(turn: Turn, family: families.Family) -> Json | None:
     told: Json = {}
     if turn.output.mode == "json":
         told["format"] = {"type": "json_object"}
     elif turn.output.mode == "json_schema":
         told["format"] = _form(turn.output.schemas)
-    if turn.sampling.verbosity is not None:
+    if turn.sampling.verbosity is not None and family.verbose:
         told["verbosity"] = turn.sampling.verbosity
     return told or None
 

@@ -3,7 +3,6 @@
 https://platform.openai.com/docs/api-reference/responses-streaming
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Literal, TypeAlias
 
@@ -17,7 +16,6 @@ from freddy.server.providers.openai.envelope import Unwrapping
 
 _DONE = b"[DONE]"
 _NULL = b"null"
-_LONGEST = 300
 
 _Kind: TypeAlias = Literal["text", "refusal", "summary", "thought"]
 _Place: TypeAlias = tuple[int, _Kind, int]
@@ -57,6 +55,7 @@ class _Item(msgspec.Struct):
     content: list[_Part] | None = None
     summary: list[_Part] | None = None
     encrypted_content: str | None = None
+    phase: str | None = None
 
 
 class _Type(msgspec.Struct):
@@ -166,30 +165,6 @@ _KINDS: dict[str, _Kind] = {
     "response.reasoning_summary_text": "summary",
     "response.reasoning_text": "thought",
 }
-_REJECTED = frozenset(
-    (
-        "invalid_prompt",
-        "bio_policy",
-        "misalignment_policy_violation",
-        "data_residency_mismatch",
-        "image_too_large",
-        "image_too_small",
-        "image_parse_error",
-        "image_content_policy_violation",
-        "image_file_too_large",
-        "image_file_not_found",
-        "invalid_image",
-        "invalid_image_format",
-        "invalid_image_mode",
-        "invalid_image_url",
-        "invalid_base64_image",
-        "unsupported_image_media_type",
-        "empty_image_file",
-        "failed_to_download_image",
-    )
-)
-_OVERLOADED = frozenset(("server_is_overloaded", "slow_down"))
-_AGAIN = re.compile(r"try again in (\d+(?:\.\d+)?)(ms|s)\b")
 
 _type = msgspec.json.Decoder(_Type)
 _whole = msgspec.json.Decoder(_Whole)
@@ -220,7 +195,7 @@ class Reader:
         self._annotated: dict[tuple[int, int], int] = {}
         self._calls: dict[int, _Call] = {}
         self._signed: set[int] = set()
-        self._thoughts: list[_Place] = []
+        self._opened: set[int] = set()
         self.done = False
         """Whether the vendor said that nothing more comes."""
 
@@ -325,13 +300,15 @@ class Reader:
         if not piece:
             return
         self._heard[place] = self._heard.get(place, 0) + len(piece)
-        match place[1]:
+        index, kind, part = place
+        self._open(index, deltas.Began() if kind in ("text", "refusal") else _thinking(kind), said)
+        match kind:
             case "refusal":
                 said.append(deltas.Refusal(piece))
             case "summary":
-                said.append(deltas.Reasoning(piece, "summary", self._thought(place)))
+                said.append(deltas.Reasoning(piece, "summary", part))
             case "thought":
-                said.append(deltas.Reasoning(piece, "text", self._thought(place)))
+                said.append(deltas.Reasoning(piece, "text", part))
             case "text" if self._unwrapping is not None:
                 if inner := self._unwrapping.feed(piece):
                     said.append(deltas.Text(inner))
@@ -348,11 +325,11 @@ class Reader:
         if place[1] == "text" and self._unwrapping is not None and (inner := self._unwrapping.close()):
             said.append(deltas.Text(inner))
 
-    def _thought(self, place: _Place) -> int:
-        """Parts of thinking are counted through all of its items: they may become one."""
-        if place not in self._thoughts:
-            self._thoughts.append(place)
-        return self._thoughts.index(place)
+    def _open(self, index: int, begun: deltas.Began | deltas.Thinking, said: list[deltas.Delta]) -> None:
+        """Tells that the item of this place begins, once: its announcement may be missing."""
+        if index not in self._opened:
+            self._opened.add(index)
+            said.append(begun)
 
     def _annotate(self, place: tuple[int, int], data: msgspec.Raw, said: list[deltas.Delta]) -> None:
         if bytes(data) == _NULL:
@@ -361,15 +338,23 @@ class Reader:
         said.append(deltas.Annotated(items.Annotation(_type.decode(data).type, msgspec.Raw(bytes(data)))))
 
     def _begin(self, index: int, raw: msgspec.Raw, said: list[deltas.Delta]) -> None:
-        kind = _type.decode(raw).type
-        if kind in ("function_call", "custom_tool_call"):
-            self._call(index, _item.decode(raw), said)
+        match _type.decode(raw).type:
+            case "message":
+                self._open(index, deltas.Began(_item.decode(raw).phase), said)
+            case "reasoning":
+                self._open(index, deltas.Thinking(hidden=not _item.decode(raw).content), said)
+            case "function_call" | "custom_tool_call":
+                self._call(index, _item.decode(raw), said)
+            case _:
+                pass
 
     def _end(self, index: int, raw: msgspec.Raw, said: list[deltas.Delta]) -> None:
         """Tells what of an item was not told before: all of it, when the answer comes in one piece."""
         match _type.decode(raw).type:
             case "message":
-                for at, part in enumerate(_item.decode(raw).content or ()):
+                item = _item.decode(raw)
+                self._open(index, deltas.Began(item.phase), said)
+                for at, part in enumerate(item.content or ()):
                     if part.type == "output_text":
                         self._rest((index, "text", at), part.text, part.logprobs, said)
                         for remark in (part.annotations or ())[self._annotated.get((index, at), 0) :]:
@@ -378,6 +363,7 @@ class Reader:
                         self._rest((index, "refusal", at), part.refusal, None, said)
             case "reasoning":
                 item = _item.decode(raw)
+                self._open(index, deltas.Thinking(hidden=not item.content), said)
                 for at, part in enumerate(item.summary or ()):
                     self._rest((index, "summary", at), part.text, None, said)
                 for at, part in enumerate(item.content or ()):
@@ -451,20 +437,12 @@ class Reader:
         self._error, self.done = error, True
 
     def _failure(self, told: _Error) -> errors.FreddyError:
-        message = (told.message or "")[:_LONGEST]
-        if told.code == "insufficient_quota":
-            return errors.RateLimited(f"{self._name} has no quota left", details=message or None)
-        if told.code in _OVERLOADED:
-            return errors.ProviderUnavailable(f"{self._name} is unavailable", details=message or None)
-        if told.code in _REJECTED:
-            said = f": {message}" if message else ""
-            refused = f"{self._name} refused the request{said}"
-            return errors.InvalidRequest(refused, param=told.param, code="provider_rejected")
-        body = {"message": message, "type": told.type, "code": told.code, "param": told.param}
-        error = _failures.in_stream(self._name, msgspec.json.encode({"error": body}))
-        if isinstance(error, errors.RateLimited) and (again := _AGAIN.search(message)):
-            error.retry_after = float(again[1]) / (1000 if again[2] == "ms" else 1)
-        return error
+        body = {"message": told.message or "", "type": told.type, "code": told.code, "param": told.param}
+        return _failures.in_stream(self._name, msgspec.json.encode({"error": body}))
+
+
+def _thinking(kind: _Kind) -> deltas.Thinking:
+    return deltas.Thinking(hidden=kind == "summary")
 
 
 def _logprobs(logprobs: Iterable[_Logprob]) -> Iterator[items.Logprob]:
