@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,7 @@ from freddy.server.ports.model import Model
 from freddy.server.ports.wire import Limits as WireLimits
 from freddy.server.providers._wire import PooledWire
 from freddy.server.providers.compatible.adapter import Compatible
+from freddy.server.providers.compatible.catalog import LLAMA_CPP
 from freddy.server.providers.embedded import weights
 from freddy.server.providers.embedded.adapter import Embedded
 from freddy.server.providers.embedded.child import Address, Limits
@@ -30,13 +31,14 @@ GREEDY = request.Sampling(temperature=0.0, seed=1)
 
 
 @contextlib.asynccontextmanager
-async def connect(address: Address) -> AsyncIterator[Model]:
+async def connect(address: Address, fields: Mapping[str, object]) -> AsyncIterator[Model]:
     base, socket = address.base_url, address.socket
     async with (
         PooledWire("engine", f"{base}/v1", limits=WireLimits(), socket=socket) as wire,
         PooledWire("engine", base, limits=WireLimits(), socket=socket) as counter,
     ):
-        yield Compatible(wire, Profile("m", "embedded"), key=address.api_key, counter=counter)
+        row = LLAMA_CPP.adding(fields)
+        yield Compatible(wire, Profile("m", "embedded"), key=address.api_key, counter=counter, row=row)
 
 
 @contextlib.asynccontextmanager

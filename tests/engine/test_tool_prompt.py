@@ -6,7 +6,7 @@ import msgspec
 
 from freddy.server.core import items, request, toolspec
 from freddy.server.core.turn import Turn
-from freddy.server.providers.embedded.tool_prompt import NOW_ANSWER, answered, offered, plain
+from freddy.server.providers.embedded.tool_prompt import LONGEST_TOLD, NOW_ANSWER, answered, form, offered, plain
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 WEATHER = toolspec.Function("get_weather", "The weather.", msgspec.Raw(json.dumps(CITY).encode()))
@@ -20,8 +20,7 @@ def turn(*history: items.Item, **told) -> Turn:
 
 
 def schema(asked: Turn) -> dict:
-    (only,) = asked.output.schemas
-    return json.loads(bytes(only.schema))
+    return json.loads(bytes(form(asked)))
 
 
 def test_a_turn_without_tools_stays_as_it_is():
@@ -44,39 +43,73 @@ def test_tools_are_listed_in_the_instructions():
 
 
 def test_a_call_that_must_be_made_is_the_only_thing_that_can_be_written():
-    asked = plain(turn(tools=(WEATHER, TIME), tool_choice="required"))
+    asked = turn(tools=(WEATHER, TIME), tool_choice="required")
     forms = schema(asked)["anyOf"]
     assert [form["properties"]["name"]["const"] for form in forms] == ["get_weather", "get_time"]
     assert forms[0]["properties"]["arguments"] == CITY
-    assert "You must call" in asked.instructions
+    assert "You must call" in plain(asked).instructions
 
-    named = plain(turn(tools=(WEATHER, TIME), tool_choice=toolspec.Named("get_time")))
+    named = turn(tools=(WEATHER, TIME), tool_choice=toolspec.Named("get_time"))
     assert schema(named)["properties"]["name"] == {"const": "get_time"}
-    assert "get_weather" not in named.instructions
+    assert "get_weather" not in plain(named).instructions
 
     allowed = toolspec.Allowed(("get_weather",), "required")
-    assert schema(plain(turn(tools=(WEATHER, TIME), tool_choice=allowed)))["properties"]["name"] == {
-        "const": "get_weather"
-    }
+    assert schema(turn(tools=(WEATHER, TIME), tool_choice=allowed))["properties"]["name"] == {"const": "get_weather"}
     assert [t.name for t in offered(turn(tools=(WEATHER, TIME), tool_choice=allowed))] == ["get_weather"]
 
 
 def test_a_call_may_stand_in_place_of_an_answer_of_a_given_form():
     answer = request.Schema("a", msgspec.Raw(b'{"type":"object","properties":{"x":{"type":"number"}}}'))
-    asked = plain(turn(tools=(TIME,), output=request.Output("json_schema", (answer,))))
-    call, form = schema(asked)["anyOf"]
+    call, answered = schema(turn(tools=(TIME,), output=request.Output("json_schema", (answer,))))["anyOf"]
     assert call["properties"]["name"] == {"const": "get_time"}
-    assert form == {"type": "object", "properties": {"x": {"type": "number"}}}
+    assert answered == {"type": "object", "properties": {"x": {"type": "number"}}}
 
 
 def test_references_inside_a_tool_still_lead_to_their_place():
     tree = {"$defs": {"n": {"type": "object"}}, "type": "object", "properties": {"n": {"$ref": "#/$defs/n"}}}
     tool = toolspec.Function("grow", parameters=msgspec.Raw(json.dumps(tree).encode()))
-    asked = schema(plain(turn(tools=(tool, TIME), tool_choice="required")))
+    asked = schema(turn(tools=(tool, TIME), tool_choice="required"))
     assert asked["anyOf"][0]["properties"]["arguments"] == {"$ref": "#/$defs/arguments_0"}
     place = asked["$defs"]["arguments_0"]
     assert place["properties"]["n"] == {"$ref": "#/$defs/arguments_0/$defs/n"}
     assert place["$defs"] == {"n": {"type": "object"}}
+
+
+def test_a_turn_that_may_be_answered_in_any_words_has_no_form():
+    assert form(turn()) is None
+    assert form(turn(tools=(WEATHER,))) is None
+    assert form(turn(tools=(WEATHER,), tool_choice="none")) is None
+
+
+def test_the_form_of_an_answer_is_told_in_words_too():
+    told = plain(turn(instructions="Be brief.", output=request.Output("json")))
+    assert told.instructions == "Be brief.\n\nAnswer with one JSON object and nothing else."
+    assert told.output == request.Output()
+    assert schema(turn(output=request.Output("json"))) == {"type": "object"}
+
+    raw = msgspec.Raw(b'{"type":"integer"}')
+    one = request.Output("json_schema", (request.Schema("age", raw, "How old."),))
+    assert plain(turn(output=one)).instructions.endswith('nothing else:\nage: How old.\n{"type":"integer"}')
+    assert schema(turn(output=one)) == {"type": "integer"}
+
+    long = msgspec.Raw(json.dumps({"enum": ["x" * LONGEST_TOLD]}).encode())
+    two = request.Output("json_schema", (request.Schema("age", raw), request.Schema("word", long, "A word.")))
+    assert plain(turn(output=two)).instructions.endswith('nothing else:\nage\n{"type":"integer"}\nword: A word.')
+
+
+def test_several_schemas_are_one_whose_parts_still_find_each_other():
+    def one(kind: str) -> request.Schema:
+        told = {"$id": "http://a/b", "$schema": "x", "$ref": "#/$defs/k", "$defs": {"k": {"type": kind}}}
+        return request.Schema(kind, msgspec.Raw(json.dumps(told).encode()))
+
+    output = request.Output("json_schema", (one("null"), one("boolean")))
+    assert schema(turn(output=output)) == {
+        "anyOf": [{"$ref": "#/$defs/answer_0"}, {"$ref": "#/$defs/answer_1"}],
+        "$defs": {
+            "answer_0": {"$ref": "#/$defs/answer_0/$defs/k", "$defs": {"k": {"type": "null"}}},
+            "answer_1": {"$ref": "#/$defs/answer_1/$defs/k", "$defs": {"k": {"type": "boolean"}}},
+        },
+    }
 
 
 def test_calls_and_outputs_of_the_past_become_messages():

@@ -1,25 +1,30 @@
-"""The embedded engine as a `Model`: waits for it, keeps order before it, and gives it tools."""
+"""The embedded engine as a `Model`: waits for it, keeps order before it, and gives it tools and forms."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
 from typing import TypeAlias
 
 import msgspec
 
 from freddy.server.core import deltas, errors, items
+from freddy.server.core.pricing import Price
 from freddy.server.core.profile import Availability, Profile
 from freddy.server.core.turn import Turn
 from freddy.server.ports.model import Model
-from freddy.server.providers.embedded import tool_calls, tool_prompt
+from freddy.server.providers.embedded import grammar, tool_calls, tool_prompt
 from freddy.server.providers.embedded.child import Address
 from freddy.server.providers.embedded.engine import Engine
 from freddy.server.providers.embedded.faults import EngineUnavailable
 from freddy.server.providers.embedded.keeper import Phase
 from freddy.server.providers.embedded.room import RETRY_SECONDS, Room
 
-Connect: TypeAlias = Callable[[Address], AbstractAsyncContextManager[Model]]
-"""A model of the chat-completions wire at an address; opened for one answer, closed after it."""
+Connect: TypeAlias = Callable[[Address, Mapping[str, object]], AbstractAsyncContextManager[Model]]
+"""A model of the chat-completions wire at an address, which adds these fields to each body; opened for one answer."""
+
+Ask: TypeAlias = Callable[[Turn], AsyncGenerator[Sequence[deltas.Delta], None]]
 
 PROVIDER = "embedded"
 AVAILABILITY: dict[Phase, Availability] = {
@@ -33,6 +38,7 @@ COUNTED = 512
 PER_ITEM = 32
 MIN_ANSWER = 256
 NOTICED = 0.5
+NO_FIELDS: Mapping[str, object] = MappingProxyType({})
 
 
 class Embedded:
@@ -58,6 +64,17 @@ class Embedded:
         self._room = Room(slots=slots, tokens=engine.context, queue=queue)
 
     @property
+    def name(self) -> str:
+        return PROVIDER
+
+    def model(self, called: str, *, key: str | None = None) -> Model:  # noqa: ARG002
+        """This one, however it is called."""
+        return self
+
+    async def models(self) -> Sequence[str]:
+        return ()
+
+    @property
     def profile(self) -> Profile:
         choice = self._engine.choice
         return Profile(
@@ -66,6 +83,8 @@ class Embedded:
             description=choice.note if choice else "",
             context_tokens=self._context,
             schemas=True,
+            price=Price(0, 0),
+            json=True,
         )
 
     @property
@@ -80,11 +99,15 @@ class Embedded:
                 async for batch in answer:
                     yield batch
 
+    async def enforces(self, turn: Turn) -> bool:
+        held = await _grammar(turn)
+        return held is not None and held.exact
+
     async def _stream(self, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
         for last in (False, True):
             said, address = False, self._engine.address
             try:
-                async with self._model() as model, contextlib.aclosing(_answer(model, turn)) as answer:
+                async with contextlib.aclosing(_answer(self._ask, turn)) as answer:
                     async for batch in answer:
                         said = True
                         yield batch
@@ -94,6 +117,14 @@ class Embedded:
                     raise
             else:
                 return
+
+    async def _ask(self, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
+        """What the engine writes, as text: calls are still to be found in it."""
+        held = await _grammar(turn)
+        fields = NO_FIELDS if held is None else {"grammar": held.text}
+        async with self._model(fields) as model, contextlib.aclosing(model.stream(tool_prompt.plain(turn))) as answer:
+            async for batch in answer:
+                yield batch
 
     def warnings(self, turn: Turn) -> Sequence[str]:  # noqa: ARG002
         return ()
@@ -126,7 +157,7 @@ class Embedded:
         return min(self._engine.context, bound + PER_ITEM + (turn.max_output_tokens or 0))
 
     @contextlib.asynccontextmanager
-    async def _model(self) -> AsyncIterator[Model]:
+    async def _model(self, fields: Mapping[str, object] = NO_FIELDS) -> AsyncIterator[Model]:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 address = await stack.enter_async_context(self._engine.lease(self._patience))
@@ -137,7 +168,13 @@ class Embedded:
                     details=error.cure or None,
                     retry_after=RETRY_SECONDS if waits else None,
                 ) from error
-            yield await stack.enter_async_context(self._connect(address))
+            yield await stack.enter_async_context(self._connect(address, fields))
+
+
+async def _grammar(turn: Turn) -> grammar.Grammar | None:
+    """What holds the model to the form of the turn; None where it may write any text."""
+    form = tool_prompt.form(turn)
+    return None if form is None else await asyncio.to_thread(grammar.closest, bytes(form))
 
 
 def _bound(turn: Turn) -> int:
@@ -146,14 +183,14 @@ def _bound(turn: Turn) -> int:
     return sum(len(text.encode()) + PER_ITEM for text in told)
 
 
-async def _answer(model: Model, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
+async def _answer(ask: Ask, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
     offered = tool_prompt.offered(turn)
     reader = tool_calls.Reader(
         (tool.name for tool in offered),
         parallel=turn.parallel_tool_calls,
         answered=() if tool_prompt.must_call(turn) else tool_prompt.answered(turn),
     )
-    async with contextlib.aclosing(model.stream(tool_prompt.plain(turn))) as asked:
+    async with contextlib.aclosing(ask(turn)) as asked:
         async for batch in asked:
             if not offered:
                 yield batch
@@ -172,6 +209,6 @@ async def _answer(model: Model, turn: Turn) -> AsyncGenerator[Sequence[deltas.De
     if reader.repeats:
         # Small models call again what they have the output of; without tools they answer with it.
         silent = msgspec.structs.replace(turn, tool_choice="none")
-        async with contextlib.aclosing(model.stream(tool_prompt.plain(silent))) as asked:
+        async with contextlib.aclosing(ask(silent)) as asked:
             async for batch in asked:
                 yield batch

@@ -1,4 +1,4 @@
-"""Tools for models that know of none: a turn with tools as a turn of plain text. Pure.
+"""Tools and forms for models that know of none: any turn as a turn of plain text. Pure.
 
 The form is the one that Qwen, Hermes and many small models were trained on.
 https://qwen.readthedocs.io/en/latest/framework/function_call.html
@@ -26,6 +26,8 @@ CUSTOM_PARAMETERS: Json = {
     "additionalProperties": False,
 }
 ANY_OBJECT: Json = {"type": "object"}
+LONGEST_TOLD = 2_000
+"""Characters of a schema that the model is shown: a longer one would take too much of what it can read."""
 
 
 def offered(turn: Turn) -> tuple[toolspec.Function, ...]:
@@ -42,22 +44,27 @@ def offered(turn: Turn) -> tuple[toolspec.Function, ...]:
 
 
 def plain(turn: Turn) -> Turn:
-    """The same turn for a model that only reads and writes text; unchanged when no tool is in it."""
+    """The same turn for a model that only reads and writes text. What it must write is told by `form`."""
     tools = offered(turn)
     past = any(isinstance(item, items.FunctionCall | items.FunctionOutput) for item in turn.items)
     told = tuple(_told(turn.items, may_answer=not must_call(turn))) if past else turn.items
-    if not tools:
-        return msgspec.structs.replace(turn, items=told, tools=(), tool_choice="auto")
-    return msgspec.structs.replace(
-        turn,
-        items=told,
-        instructions=_instructions(turn, tools),
-        sampling=_sampling(turn),
-        output=_output(turn, tools),
-        tools=(),
-        tool_choice="auto",
-        live=True,
+    instructions = _instructions(turn, tools) if tools else turn.instructions
+    if turn.output.mode != "text" and not must_call(turn):
+        instructions = "\n\n".join(part for part in (instructions, _asked_form(turn.output)) if part)
+    plainly = msgspec.structs.replace(
+        turn, items=told, instructions=instructions, output=request.Output(), tools=(), tool_choice="auto"
     )
+    return msgspec.structs.replace(plainly, sampling=_sampling(turn), live=True) if tools else plainly
+
+
+def form(turn: Turn) -> msgspec.Raw | None:
+    """The one JSON Schema of all that may be written, calls beside answers; None where it may be any text."""
+    if turn.output.mode == "text" and not must_call(turn):
+        return None
+    answers: list[object] = []
+    if not must_call(turn):
+        answers = [msgspec.json.decode(schema.schema) for schema in turn.output.schemas] or [ANY_OBJECT]
+    return msgspec.Raw(msgspec.json.encode(_either(offered(turn), answers)))
 
 
 def answered(turn: Turn) -> frozenset[tuple[str, str]]:
@@ -134,15 +141,20 @@ def _sampling(turn: Turn) -> request.Sampling:
     return msgspec.structs.replace(turn.sampling, stop=(*turn.sampling.stop, CALL_END))
 
 
-def _output(turn: Turn, tools: Sequence[toolspec.Function]) -> request.Output:
-    """A form that lets only calls through when there must be one, and calls beside JSON when asked for it."""
-    if turn.output.mode == "text" and not must_call(turn):
-        return turn.output
-    answers: list[object] = []
-    if not must_call(turn):
-        answers = [msgspec.json.decode(schema.schema) for schema in turn.output.schemas] or [ANY_OBJECT]
-    schema = msgspec.Raw(msgspec.json.encode(_either(tools, answers)))
-    return request.Output("json_schema", (request.Schema("answer", schema),))
+def _asked_form(output: request.Output) -> str:
+    """What the form is, in words: a model that is only held to it writes whatever comes first that fits."""
+    if output.mode == "json":
+        return "Answer with one JSON object and nothing else."
+    one = "Answer with JSON that fits this schema, and nothing else:"
+    many = "Answer with JSON that fits one of these schemas, whichever suits best, and nothing else:"
+    listed = [_described(schema) for schema in output.schemas]
+    return "\n".join([one if len(listed) == 1 else many, *listed])
+
+
+def _described(schema: request.Schema) -> str:
+    text = bytes(schema.schema).decode()
+    about = f"{schema.name}: {schema.description}" if schema.description else schema.name
+    return f"{about}\n{text}" if len(text) <= LONGEST_TOLD else about
 
 
 def _either(tools: Sequence[toolspec.Function], answers: Sequence[object]) -> Json:
@@ -163,14 +175,23 @@ def _either(tools: Sequence[toolspec.Function], answers: Sequence[object]) -> Js
             }
         )
     for number, answer in enumerate(answers):
-        moved = answer
+        moved = _nameless(answer) if len(answers) + len(tools) > 1 else answer
         if _refers(answer):
             place = f"answer_{number}"
-            definitions[place] = _moved(answer, f"#/$defs/{place}")
+            definitions[place] = _moved(moved, f"#/$defs/{place}")
             moved = {"$ref": f"#/$defs/{place}"}
         forms.append(moved)
+    if len(tools) + len(answers) == 1 and answers:
+        return answers[0] if isinstance(answers[0], dict) else {}
     either: Json = {"anyOf": forms} if len(forms) > 1 else dict(forms[0])  # type: ignore[call-overload]
     return either | {"$defs": definitions} if definitions else either
+
+
+def _nameless(schema: object) -> object:
+    """A schema that becomes part of another has no address of its own."""
+    if not isinstance(schema, dict):
+        return schema
+    return {key: value for key, value in schema.items() if key not in ("$id", "$schema")}
 
 
 def _refers(schema: object) -> bool:
