@@ -8,6 +8,7 @@ from typing import Self
 import httpx2
 
 from freddy import _settings
+from freddy._async.files import AsyncFiles
 from freddy._async.models import AsyncModels
 from freddy._async.responses import AsyncResponses
 from freddy._async.threads import AsyncThreads
@@ -51,6 +52,7 @@ class AsyncFreddyClient:
         self.responses = AsyncResponses(transport)
         self.threads = AsyncThreads(transport)
         self.models = AsyncModels(transport)
+        self.files = AsyncFiles(transport)
 
     @property
     def base_url(self) -> str:

@@ -8,14 +8,33 @@ from freddy.types.models import Model, ModelList
 
 
 class AsyncModels:
-    """Models. A model's id goes into `responses.create(model=...)`."""
+    """Models. A model's name goes into `responses.create(model=...)`."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
-    async def list(self) -> ModelList:
-        return ModelList((await self._transport.send(Call(method="GET", path=path("models")))).body)
+    async def list(
+        self,
+        *,
+        ui_models_only: bool = False,
+        include_pricing: bool = False,
+        include_details: bool = False,
+        include_capabilities: bool = True,
+        include_deprecated: bool = False,
+    ) -> ModelList:
+        """All models. `data` always has every name; the keywords say which `models` there are, and what of them."""
+        asked = {
+            "ui_models_only": ui_models_only,
+            "include_pricing": include_pricing,
+            "include_details": include_details,
+            "include_deprecated": include_deprecated,
+        }
+        query = {name: True for name, wanted in asked.items() if wanted}
+        if not include_capabilities:
+            query["include_capabilities"] = False
+        return ModelList((await self._transport.send(Call(method="GET", path=path("models"), query=query))).body)
 
     async def get(self, model_id: str) -> Model:
+        """One model, with all that is known of it."""
         call = Call(method="GET", path=path("models", model_id))
         return Model((await self._transport.send(call)).body)

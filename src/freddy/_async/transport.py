@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import httpx2
 
@@ -32,6 +32,9 @@ class Call:
     path: str
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
+    form: Mapping[str, str] | None = None
+    file: tuple[str, bytes | IO[bytes]] | None = None
+    """Name and content: with it the call is a form, whose other fields are `form`."""
     extra_headers: Mapping[str, str] | None = None
     timeout: Timeout | NotGiven = NOT_GIVEN
     idempotency_key: str | None = None
@@ -117,6 +120,10 @@ class AsyncTransport:
         """The whole answer."""
         return await self._perform(call, _read_reply)
 
+    async def fetch(self, call: Call) -> bytes:
+        """The whole answer, as it is."""
+        return await self._perform(call, _read_content, accept="*/*")
+
     async def open(self, call: Call) -> AsyncChunks:
         """The answer's bytes as they come; open as soon as the first are here."""
         return await self._perform(call, _read_first_chunk, accept="text/event-stream")
@@ -179,6 +186,8 @@ class AsyncTransport:
             self.settings.base_url + call.path,
             params={name: _spelled(value) for name, value in call.query.items()} or None,
             content=None if call.body is None else _encoded(call.body),
+            data=call.form,
+            files=None if call.file is None else {"file": call.file},
             headers=merged | dict(call.extra_headers or {}),
             timeout=timeout,
         )
@@ -200,6 +209,10 @@ async def _read_reply(response: httpx2.Response) -> Reply:
         request_id=request_id,
         body=body,
     )
+
+
+async def _read_content(response: httpx2.Response) -> bytes:
+    return await response.aread()
 
 
 async def _read_first_chunk(response: httpx2.Response) -> AsyncChunks:

@@ -9,6 +9,7 @@ from typing import Self
 import httpx2
 
 from freddy import _settings
+from freddy._sync.files import Files
 from freddy._sync.models import Models
 from freddy._sync.responses import Responses
 from freddy._sync.threads import Threads
@@ -52,6 +53,7 @@ class FreddyClient:
         self.responses = Responses(transport)
         self.threads = Threads(transport)
         self.models = Models(transport)
+        self.files = Files(transport)
 
     @property
     def base_url(self) -> str:

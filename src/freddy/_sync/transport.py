@@ -8,7 +8,7 @@ import json
 import secrets
 from collections.abc import Generator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import httpx2
 
@@ -33,6 +33,9 @@ class Call:
     path: str
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
+    form: Mapping[str, str] | None = None
+    file: tuple[str, bytes | IO[bytes]] | None = None
+    """Name and content: with it the call is a form, whose other fields are `form`."""
     extra_headers: Mapping[str, str] | None = None
     timeout: Timeout | NotGiven = NOT_GIVEN
     idempotency_key: str | None = None
@@ -118,6 +121,10 @@ class Transport:
         """The whole answer."""
         return self._perform(call, _read_reply)
 
+    def fetch(self, call: Call) -> bytes:
+        """The whole answer, as it is."""
+        return self._perform(call, _read_content, accept="*/*")
+
     def open(self, call: Call) -> Chunks:
         """The answer's bytes as they come; open as soon as the first are here."""
         return self._perform(call, _read_first_chunk, accept="text/event-stream")
@@ -180,6 +187,8 @@ class Transport:
             self.settings.base_url + call.path,
             params={name: _spelled(value) for name, value in call.query.items()} or None,
             content=None if call.body is None else _encoded(call.body),
+            data=call.form,
+            files=None if call.file is None else {"file": call.file},
             headers=merged | dict(call.extra_headers or {}),
             timeout=timeout,
         )
@@ -201,6 +210,10 @@ def _read_reply(response: httpx2.Response) -> Reply:
         request_id=request_id,
         body=body,
     )
+
+
+def _read_content(response: httpx2.Response) -> bytes:
+    return response.read()
 
 
 def _read_first_chunk(response: httpx2.Response) -> Chunks:

@@ -14,6 +14,7 @@ from freddy.types.events import (
     TextDone,
     UnknownEvent,
 )
+from freddy.types.files import File, FileDeleted
 from freddy.types.models import Model, ModelList
 from freddy.types.requests import NOT_GIVEN, CreateBody, CreateRequest, InputMessage, NotGiven, Tool
 from freddy.types.responses import (
@@ -49,6 +50,8 @@ __all__ = [
     "Deleted",
     "Event",
     "Failure",
+    "File",
+    "FileDeleted",
     "Function",
     "FunctionCall",
     "Image",

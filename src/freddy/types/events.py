@@ -79,6 +79,7 @@ class ReasoningEvent(_Event):
 
     delta: str | None
     text: str | None
+    summary: str | None
     provider: str | None
 
 

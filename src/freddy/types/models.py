@@ -5,7 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from freddy.types._view import Reader, View, many
+from freddy.types._view import Reader, View, many, one
+
+
+class LongRates(View):
+    """What all tokens cost where the input is longer than `above_tokens`."""
+
+    above_tokens: int
+    input: float
+    output: float
+    cached_input: float | None
+    cache_write: float | None
+
+
+class Pricing(View):
+    """US dollars for `per_tokens` tokens. Where one is None, those tokens cost what input costs."""
+
+    currency: str
+    per_tokens: int
+    input: float
+    output: float
+    cached_input: float | None
+    cache_write: float | None
+    long_context: LongRates | None
+    message: str | None
+    _readers: ClassVar[Mapping[str, Reader]] = {"long_context": one(LongRates)}
 
 
 class Model(View):
@@ -21,9 +45,14 @@ class Model(View):
     provider: str | None
     capabilities: list[str] | None
     context_window: int | None
+    max_output_tokens: int | None
+    is_visible_in_ui: bool | None
     is_deprecated: bool | None
     availability_status: str | None
-    pricing: View | None
+    pricing: Pricing | None
+    release_date: str | None
+    model_version: str | None
+    _readers: ClassVar[Mapping[str, Reader]] = {"pricing": one(Pricing)}
 
 
 class ModelList(View):

@@ -184,15 +184,27 @@ def read_item(raw: Mapping[str, Any]) -> Any:  # noqa: ANN401 an Item; a table c
     return _ITEMS.get(str(named), Unknown)(raw)
 
 
+class Cost(View):
+    """What the response cost; `currency` is `USD`."""
+
+    total: float
+    currency: str
+
+
 class Usage(View):
-    """What the response took: tokens always, the rest when `usage.detailed` was included."""
+    """What the response took: tokens always, the rest when `usage.detailed` was included.
+
+    `cost` is None where a price is not known; `estimated` tells that nobody counted the tokens.
+    """
 
     input_tokens: int
     output_tokens: int
     total_tokens: int
     neurons: View | None
     synapses: View | None
-    cost: Any
+    cost: Cost | None
+    estimated: bool | None
+    _readers: ClassVar[Mapping[str, Reader]] = {"cost": one(Cost)}
 
 
 class Failure(View):
@@ -227,6 +239,7 @@ class Response(View):
     error: Failure | None
     incomplete_details: View | None
     warnings: list[Any]
+    request_logs: list[View]
     metadata: dict[str, str] | None
     background: bool | None
     request_id: str | None
@@ -237,6 +250,7 @@ class Response(View):
         "error": one(Failure),
         "metadata": plain,
         "warnings": many(View),
+        "request_logs": many(View),
     }
 
     def __init__(self, raw: Mapping[str, Any], *, request_id: str | None = None) -> None:

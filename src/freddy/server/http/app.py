@@ -13,9 +13,11 @@ from freddy.server.http.auth import Auth
 from freddy.server.http.door import Door, Requests
 from freddy.server.http.endpoint import route
 from freddy.server.http.replies import send_json
+from freddy.server.http.routes.files import FileRoutes, is_link
 from freddy.server.http.routes.health import HealthRoutes
 from freddy.server.http.routes.models import ModelRoutes
 from freddy.server.http.routes.pages import PageRoutes
+from freddy.server.http.routes.provider_keys import ProviderKeyRoutes
 from freddy.server.http.routes.responses import ResponseRoutes
 from freddy.server.http.routes.threads import ThreadRoutes
 from freddy.server.ports.world import Clock, IdSource
@@ -30,6 +32,8 @@ def build(
     responses: ResponseRoutes,
     threads: ThreadRoutes,
     models: ModelRoutes,
+    files: FileRoutes,
+    provider_keys: ProviderKeyRoutes,
     health: HealthRoutes,
     pages: PageRoutes,
     auth: Auth,
@@ -38,11 +42,15 @@ def build(
     requests: Requests,
 ) -> ASGIApp:
     own, openai = "/v1/model/response", "/v1/responses"
+    brought = "/v1/organizations/{organization}/provider-keys"
+    uploaded = "/v1/organizations/{organization}/files"
     # The busiest come first: the router tries one after the other.
     routes = [
         route("POST", own, responses.create, dialect=freddy),
         route("POST", openai, responses.create, dialect=OPENAI),
         route("POST", own + "/stream", responses.create, dialect=freddy, always_stream=True),
+        route("GET", own + "/output-modes", models.output_modes),
+        route("GET", own + "/reasoning-levels", models.reasoning_levels),
         route("GET", own + "/{response_id}", responses.get, dialect=freddy),
         route("DELETE", own + "/{response_id}", responses.delete),
         route("POST", own + "/{response_id}/cancel", responses.cancel, dialect=freddy),
@@ -63,6 +71,24 @@ def build(
         route("POST", "/v1/threads/{thread_id}/unpin", threads.unpin),
         route("GET", "/v1/models", models.list),
         route("GET", "/v1/models/{model:path}", models.get),
+        route("GET", brought, provider_keys.list),
+        route("GET", brought + "/{upstream}", provider_keys.get),
+        route("PUT", brought + "/{upstream}", provider_keys.put),
+        route("DELETE", brought + "/{upstream}", provider_keys.delete),
+        route("POST", "/v1/files", files.create),
+        route("GET", "/v1/files", files.list),
+        route("GET", "/v1/files/{file_id}", files.get),
+        route("GET", "/v1/files/{file_id}/content", files.content),
+        route("DELETE", "/v1/files/{file_id}", files.delete),
+        route("POST", uploaded + "/upload", files.upload),
+        route("POST", uploaded + "/upload-url", files.upload_links),
+        route("PUT", uploaded + "/uploads/{ticket}", files.put),
+        route("GET", uploaded, files.page),
+        route("POST", uploaded, files.register),
+        route("GET", uploaded + "/{file_id}", files.one),
+        route("DELETE", uploaded + "/{file_id}", files.remove),
+        route("GET", uploaded + "/{file_id}/content", files.link),
+        route("GET", uploaded + "/{file_id}/download", files.download),
         route("GET", "/health/live", health.live),
         route("GET", "/health/ready", health.ready),
         route("GET", "/metrics", health.metrics),
@@ -82,6 +108,7 @@ def build(
         Router(routes, redirect_slashes=False),
         auth=auth,
         public=PUBLIC,
+        is_link=is_link,
         dialect_of=dialect_of,
         methods_of=methods_of,
         clock=clock,
@@ -92,7 +119,7 @@ def build(
 
 def dialect_of(path: str) -> Dialect:
     """The dialect in which a path tells its errors."""
-    return OPENAI if path.startswith("/v1/responses") else FREDDY
+    return OPENAI if path.startswith(("/v1/responses", "/v1/files")) else FREDDY
 
 
 async def _no_websocket(scope: Scope, receive: Receive, send: Send) -> None:

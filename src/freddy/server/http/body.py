@@ -1,5 +1,7 @@
 """Reads a request's body, no further than it may be long."""
 
+from collections.abc import AsyncIterator
+
 from starlette.types import Receive, Scope
 
 from freddy.server.core import errors
@@ -28,6 +30,18 @@ async def read(scope: Scope, receive: Receive, *, limit: int) -> bytes:
     if len(body) > limit:
         raise _too_large(limit)
     return body
+
+
+async def chunks(receive: Receive) -> AsyncIterator[bytes]:
+    """The body as it comes, of any length. Raises `ClientGone`."""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        if piece := message.get("body", b""):
+            yield piece
+        more = message.get("more_body", False)
 
 
 async def _rest(body: bytes, receive: Receive, limit: int) -> bytes:

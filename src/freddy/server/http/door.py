@@ -28,7 +28,10 @@ class Requests(Protocol):
 
 
 class Door:
-    """Everything but the paths in `public` needs a caller, who is left in `scope["caller"]`."""
+    """Everything but the paths in `public` needs a caller, who is left in `scope["caller"]`.
+
+    Requests that `is_link` knows have their credential in the address, which their handlers check.
+    """
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class Door:
         *,
         auth: Auth,
         public: frozenset[str],
+        is_link: Callable[[Scope], bool],
         dialect_of: Callable[[str], Dialect],
         methods_of: Callable[[Scope], str],
         clock: Clock,
@@ -45,6 +49,7 @@ class Door:
         self._app = app
         self._auth = auth
         self._public = public
+        self._is_link = is_link
         self._dialect_of = dialect_of
         self._methods_of = methods_of
         self._clock = clock
@@ -76,7 +81,7 @@ class Door:
         scope["request_id"] = request_id
         path: str = scope["path"]
         try:
-            if path not in self._public:
+            if path not in self._public and not self._is_link(scope):
                 scope["caller"] = await self._auth.caller(headers)
             await self._app(scope, receive, tell)
         except ClientGone:

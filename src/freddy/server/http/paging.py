@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from freddy.server.core import errors
-from freddy.server.ports.stores import Page
+from freddy.server.ports.stores import Order, Page
 
 _MOST = 100
 _TRUE = ("true", "1")
@@ -12,15 +12,20 @@ _FALSE = ("false", "0")
 
 def page(query: Mapping[str, str], *, default: int = 20) -> Page:
     """`limit` (1 to 100), `order` (asc or desc), `after` and `before` (ids). Raises `errors.InvalidValue`."""
-    order = query.get("order", "desc")
-    if order not in ("asc", "desc"):
-        raise errors.InvalidValue("order", "must be asc or desc")
     return Page(
         limit=whole_number(query, "limit", default=default, low=1, high=_MOST),
-        order="asc" if order == "asc" else "desc",
+        order=order(query),
         after=query.get("after") or None,
         before=query.get("before") or None,
     )
+
+
+def order(query: Mapping[str, str]) -> Order:
+    """The newest first, where nothing is said. Raises `errors.InvalidValue`."""
+    given = query.get("order", "desc")
+    if given not in ("asc", "desc"):
+        raise errors.InvalidValue("order", "must be asc or desc")
+    return "asc" if given == "asc" else "desc"
 
 
 def truth(query: Mapping[str, str], name: str) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from freddy.server.dialects.base import Dialect
 from freddy.server.dialects.freddy import FREDDY
 from freddy.server.dialects.openai import OPENAI
-from freddy.server.http.openapi import events, examples, failures, freddy, openai, others
+from freddy.server.http.openapi import events, examples, failures, files, freddy, openai, others
 from freddy.server.http.openapi.paths import OPERATIONS, TAGS, Operation
 from freddy.server.http.openapi.schemas import REF, Schema
 
@@ -42,7 +42,7 @@ def document(version: str) -> dict[str, Any]:
         "security": [{"bearer": []}, {"key": []}],
         "paths": paths,
         "components": {
-            "schemas": dict(sorted((freddy.components() | openai.components() | others.COMPONENTS).items())),
+            "schemas": _schemas(),
             "responses": {
                 f"{name}{status}": answer
                 for name, dialect in _DIALECTS.items()
@@ -53,6 +53,11 @@ def document(version: str) -> dict[str, Any]:
             "securitySchemes": others.SECURITY,
         },
     }
+
+
+def _schemas() -> Schema:
+    found = freddy.components() | openai.components() | files.components() | others.COMPONENTS
+    return dict(sorted(found.items()))
 
 
 def _operation(operation: Operation) -> Schema:
@@ -70,7 +75,7 @@ def _operation(operation: Operation) -> Schema:
         told["requestBody"] = {
             "required": operation.body != "ThreadCreate",
             "content": {
-                "application/json": {
+                operation.sent: {
                     "schema": {"$ref": REF + operation.body},
                     "examples": {name: {"value": value} for name, value in operation.requests.items()},
                 }

@@ -33,8 +33,8 @@ FREDDY = (
     Told("thinking.delta", "Some of the thinking more.", "provider, item_id, delta"),
     Told("thinking.completed", "The thinking is over.", "provider, item_id, text"),
     Told("reasoning.started", "As `thinking.started`, where the provider hides the text.", "provider, item_id"),
-    Told("reasoning.delta", "As `thinking.delta`.", "provider, item_id, delta"),
-    Told("reasoning.completed", "As `thinking.completed`.", "provider, item_id, text"),
+    Told("reasoning.delta", "Some of the text, where a provider shows it after all.", "provider, item_id, delta"),
+    Told("reasoning.completed", "The reasoning is over.", "provider, item_id, summary where there is one"),
     Told("error", "Something went wrong; `response.failed` follows.", "error, message, code"),
     Told(
         "response.completed",

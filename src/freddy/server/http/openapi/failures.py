@@ -16,7 +16,7 @@ MEANING = {
     404: "There is no such thing, or it belongs to others.",
     405: "The path does not know this method.",
     409: "Not in a state that allows this, or taken already.",
-    413: "The body is larger than the setting `server.max_body_bytes`.",
+    413: "The body is larger than the setting `server.max_body_bytes`, or a file than `files.max_bytes`.",
     415: "The body is of a kind that is not read here.",
     422: "A value of a wrong type or out of its range; `param` and `details` say which and why.",
     429: "Too many requests. Wait as long as `Retry-After` says.",

@@ -1,6 +1,6 @@
 """The schemas of /v1/model/response and /v1/threads, whose requests are read key by key."""
 
-from freddy.server.dialects.freddy import aliases, errors, response, threads
+from freddy.server.dialects.freddy import aliases, errors, provider_keys, response, threads
 from freddy.server.dialects.freddy.request import DEFAULT_MODEL, MAX_TOOL_CALLS
 from freddy.server.http.openapi.schemas import (
     METADATA,
@@ -30,6 +30,9 @@ def components() -> dict[str, Schema]:
     written = Types(found, "Thread", words=_WORDS)
     for kind in (threads.ThreadView, threads.ThreadList, threads.MessageList, threads.Deleted, threads.Pin):
         written.add(kind)
+    brought = Types(found, "ProviderKey", words=_WORDS)
+    for answer in (provider_keys.ProviderKeyView, provider_keys.ProviderKeyList, provider_keys.ProviderKeyDeleted):
+        brought.add(answer)
     return found | _REQUESTS
 
 
@@ -80,7 +83,15 @@ _PARTS: dict[str, Schema] = {
 }
 
 _INPUT: dict[str, Schema] = {
-    "FreddyInput": {"anyOf": [ref("FreddyInputMessage"), ref("FreddyInputCall"), ref("FreddyInputOutput"), _STRINGS]},
+    "FreddyInput": {
+        "anyOf": [
+            ref("FreddyInputMessage"),
+            ref("FreddyInputCall"),
+            ref("FreddyInputOutput"),
+            ref("FreddyInputReasoning"),
+            _STRINGS,
+        ]
+    },
     "FreddyInputMessage": thing(
         "A message. What it says may stand in `content`, in the four arrays, or in both; `content` "
         "comes first. "
@@ -138,6 +149,14 @@ _INPUT: dict[str, Schema] = {
         },
         required=("type",),
     ),
+    "FreddyInputReasoning": thing(
+        "The `reasoning` of a response, handed back before its `output`. Only `encrypted_content` counts.",
+        {
+            "type": {"const": "reasoning"},
+            "encrypted_content": text("As it was told with `include: [reasoning.encrypted]`."),
+        },
+        required=("type",),
+    ),
 }
 
 _SCHEMA = thing(
@@ -188,7 +207,8 @@ _REQUEST = thing(
         "background": flag("Answer at once with `queued`; the response is made while nobody listens.", default=False),
         "store": flag("`false` keeps nothing: no response to get, no thread, nothing to go on from.", default=True),
         "include": many(
-            "What else to tell. `usage.detailed`, `message.logprobs` and `reasoning.encrypted` have an effect today.",
+            "What else to tell. `usage.detailed`, `request.logs`, `message.logprobs` and `reasoning.encrypted` "
+            "have an effect today.",
             {"type": "string", "enum": list(aliases.INCLUDE)},
         ),
         "metadata": METADATA,
@@ -309,6 +329,11 @@ _REQUESTS: dict[str, Schema] = {
         "What is to be different. What is left out stays; a null title is taken away.",
         {"title": {"type": ["string", "null"], "maxLength": 200}, "metadata": METADATA},
     ),
+    "ProviderKeyPut": thing(
+        "A key to bring.",
+        {"key": text("As the vendor gave it. It is kept sealed and never shown again.", minLength=1, maxLength=4096)},
+        required=("key",),
+    ),
 }
 
 _CURSORS: dict[str, Schema] = {
@@ -340,13 +365,16 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "error": {"description": "Why a `failed` response failed."},
         "warnings": {"description": "What was not done as asked."},
         "tool_choice": {"description": "As asked."},
-        "max_output_synapses": {"description": "As asked. So are the members below."},
+        "max_output_synapses": {"description": "As asked. So are the members below, but for the last."},
+        "request_logs": {"description": "With `include: [request.logs]`: who was asked, and what was not done."},
     },
     "FreddyUsage": {
         "input_tokens": {"description": "Tokens read."},
         "output_tokens": {"description": "Tokens written, thinking included."},
         "neurons": {"description": "With `include: [usage.detailed]`: what was read, by part."},
         "synapses": {"description": "With `include: [usage.detailed]`: what was written, by part."},
+        "cost": {"description": "With `include: [usage.detailed]`: null where a price is not known."},
+        "estimated": {"description": "With `include: [usage.detailed]`: whether nobody counted, and this is a guess."},
     },
     "FreddyIncompleteDetails": {"reason": word("", ("max_output_tokens", "content_filter"))},
     "FreddyFunctionCall": {
@@ -369,4 +397,11 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "response_id": {"description": "The response that it belongs to."},
         "content": {"description": "Its texts; several are paragraphs."},
     },
+    "ProviderKey": {
+        "upstream": {"description": "The name of the upstream in the server's settings."},
+        "hint": {"description": "The key's last four characters; null where it is too short to show any."},
+        "created_at": {"description": "When the first key was brought: ISO 8601, in UTC."},
+        "updated_at": {"description": "When this key was brought."},
+    },
+    "ProviderKeyList": {"has_more": {"description": "Always false: the list is whole."}},
 }

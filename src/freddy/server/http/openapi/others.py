@@ -1,31 +1,63 @@
 """The schemas of models, health and the first page; parameters, headers and credentials."""
 
 from freddy.server.core.accounts import SCOPES
-from freddy.server.http.openapi.schemas import Schema, many, text, thing, whole, word
+from freddy.server.core.files import PURPOSES
+from freddy.server.dialects.freddy import choices, models
+from freddy.server.http.openapi.schemas import Schema, Types, text, thing, whole, word
 
-_MODEL: Schema = {
-    "id": text("The name to ask for."),
-    "object": {"const": "model"},
-    "created": {"type": "integer", "description": "Unix seconds of its release; 0 where unknown."},
-    "owned_by": text("Its provider."),
-}
-_PLATFORM: Schema = {
-    "id": text("The name to ask for."),
-    "key": text("The same as `id`."),
-    "name": text("The model that answers to it."),
-    "provider": text("Who runs it; `embedded` is this server itself."),
-    "description": text("What to expect of it."),
-    "is_visible_in_ui": {"const": True},
-    "is_deprecated": {"const": False},
+_MODEL: dict[str, Schema] = {
+    "id": {"description": "`mdl_` and the name to ask for."},
+    "key": {"description": "The name to ask for."},
+    "name": {"description": "The model that answers to it."},
+    "provider": {"description": "Who runs it; `embedded` is this server itself."},
+    "description": {"description": "What to expect of it."},
+    "is_visible_in_ui": {"description": "Whether people should be offered it: not a deprecated one."},
+    "is_deprecated": {"description": "Whether its vendor is about to take it away."},
     "availability_status": word("Whether it answers now.", ("ready", "starting", "unavailable")),
-    "capabilities": many("What it can do, such as `vision` or `tool_calling`.", {"type": "string"}),
-    "context_window": {
-        "type": ["integer", "null"],
-        "description": "Tokens it can read; null where nobody says.",
-    },
-    "max_output_tokens": {"type": ["integer", "null"], "description": "Tokens it can write."},
-    "pricing": {"type": "null", "description": "No prices are kept yet."},
+    "capabilities": {"description": "What it can do, such as `vision` or `tool_calling`."},
+    "context_window": {"description": "Tokens it can read; null where nobody says."},
+    "max_output_tokens": {"description": "Tokens it can write."},
+    "pricing": {"description": "Null where it is not known, or not asked for."},
+    "release_date": {"description": "ISO 8601; null where it is not known. Only with `include_details`."},
+    "model_version": {"description": "The same as `name`. Only with `include_details`."},
 }
+_SHORT: dict[str, Schema] = {
+    "id": {"description": "The name to ask for."},
+    "created": {"description": "Unix seconds of its release; 0 where unknown."},
+    "owned_by": {"description": "Its provider."},
+}
+_WORDS: dict[str, dict[str, Schema]] = {
+    "OpenAIModel": _SHORT,
+    "PlatformModel": _MODEL,
+    "Model": _MODEL | _SHORT,
+    "ModelList": {
+        "data": {"description": "Every name that can be asked for, in OpenAI's shape."},
+        "models": {"description": "In the platform's shape: those that the query asks for."},
+        "total_count": {"description": "How many `models` there are."},
+    },
+    "ModelPricing": {
+        "message": {"description": "What the numbers are."},
+        "cached_input": {"description": "For what the vendor had read before; null where that costs the same."},
+        "cache_write": {"description": "For what the vendor keeps to read again; null where that costs the same."},
+        "long_context": {"description": "What all tokens cost where the input is longer; null where it is the same."},
+    },
+    "ModelLongRates": {"above_tokens": {"description": "Tokens of input from which on these rates are charged."}},
+}
+
+
+def _models() -> dict[str, Schema]:
+    found: dict[str, Schema] = {}
+    names: dict[type, str] = {
+        models.OneModel: "Model",
+        models.OpenAIModel: "OpenAIModel",
+        models.PlatformModel: "PlatformModel",
+    }
+    written = Types(found, "Model", words=_WORDS, names=names)
+    for answer in (models.OneModel, models.ModelList, choices.OutputModes, choices.ReasoningLevels):
+        written.add(answer)
+    return found
+
+
 _CHECKS: Schema = {
     "type": "object",
     "additionalProperties": {"type": "string"},
@@ -33,17 +65,7 @@ _CHECKS: Schema = {
 }
 
 COMPONENTS: dict[str, Schema] = {
-    "Model": thing("A model, in both shapes at once.", _PLATFORM | _MODEL, required=_PLATFORM | _MODEL),
-    "ModelList": thing(
-        "Every name that can be asked for.",
-        {
-            "object": {"const": "list"},
-            "data": many("In OpenAI's shape.", {"type": "object", "properties": _MODEL, "required": list(_MODEL)}),
-            "models": many("In the platform's shape.", {"type": "object", "properties": _PLATFORM}),
-            "total_count": {"type": "integer"},
-        },
-        required=("object", "data", "models", "total_count"),
-    ),
+    **_models(),
     "Live": thing("", {"status": {"const": "ok"}, "version": {"type": "string"}}, required=("status", "version")),
     "Ready": thing("", {"status": word("", ("ready", "not_ready")), "checks": _CHECKS}, required=("status", "checks")),
     "Index": thing(
@@ -73,7 +95,22 @@ PARAMETERS: dict[str, Schema] = {
     "order": _query("order", word("By time: the newest first, or the oldest.", ("desc", "asc"), default="desc")),
     "after": _query("after", text("The id that the page follows: the `last_id` of the one before.")),
     "before": _query("before", text("The id that the page goes before.")),
+    "files_limit": _query("limit", whole("Entries of a page.", 1, 10_000, default=10_000)),
+    "purpose": _query("purpose", word("Only files for this.", PURPOSES)),
+    "page": _query("page", whole("Which page, from 1.", 1, default=1)),
+    "token": _query("token", text("Of a link.")),
+    "expires": _query("expires", whole("Of a link: Unix seconds.", 0)),
     "organization_id": _query("organization_id", text("Whose; the key implies one.")),
+    **{
+        name: _query(name, word(says, ("true", "false"), default=default))
+        for name, says, default in (
+            ("ui_models_only", "Only models that people should be offered.", "false"),
+            ("include_pricing", "Also prices.", "false"),
+            ("include_details", "Also `release_date` and `model_version`.", "false"),
+            ("include_capabilities", "Also `capabilities`.", "true"),
+            ("include_deprecated", "Also models that their vendors are about to take away.", "false"),
+        )
+    },
     **{
         name: {
             "name": name,
@@ -86,6 +123,10 @@ PARAMETERS: dict[str, Schema] = {
             ("response_id", "Begins with `resp_`."),
             ("thread_id", "Of the server's choice or of yours."),
             ("model", "A name of GET /v1/models."),
+            ("file_id", "Begins with `file_`; `file-` is taken for it."),
+            ("ticket", "The end of the link."),
+            ("organization", "The id of an organization that the key reaches."),
+            ("upstream", "The name of an upstream in the server's settings."),
         )
     },
 }

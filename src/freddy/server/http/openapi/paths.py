@@ -7,13 +7,17 @@ from msgspec import Struct
 from freddy.server.http.openapi import examples
 from freddy.server.http.openapi.schemas import Schema
 
-Tag: TypeAlias = Literal["Freddy dialect", "OpenAI dialect", "Threads", "Models", "The server"]
+Tag: TypeAlias = Literal[
+    "Freddy dialect", "OpenAI dialect", "Threads", "Models", "Files", "Provider keys", "The server"
+]
 
 TAGS: dict[Tag, str] = {
     "Freddy dialect": "Responses in the spelling of the Freddy API. Keys are accepted in snake_case and camelCase.",
     "OpenAI dialect": "The same responses in the shapes that the official `openai` clients expect.",
     "Threads": "Kept conversations: the `thread` of one dialect is the `conversation` of the other.",
     "Models": "Who can answer.",
+    "Files": "What requests name by `file_id`. The first paths have OpenAI's shapes, the others the platform's.",
+    "Provider keys": "An organization's own keys for upstreams, used instead of the operator's.",
     "The server": "How it is, and pages such as this one. No key is needed.",
 }
 _WRITE, _ONE = (400, 413, 422), (404,)
@@ -23,7 +27,7 @@ _MODEL = (404, 409, 429, 502, 504)
 class Operation(Struct, frozen=True, kw_only=True):
     """`answer` and `body` name components; `statuses` are errors beside those that every path may answer."""
 
-    method: Literal["get", "post", "patch", "delete"]
+    method: Literal["get", "post", "put", "patch", "delete"]
     path: str
     name: str
     tag: Tag
@@ -31,6 +35,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     says: str = ""
     query: tuple[str, ...] = ()
     body: str | None = None
+    sent: str = "application/json"
+    """The media type of the body."""
     requests: dict[str, Schema] = {}
     answer: str | None = None
     status: int = 200
@@ -44,13 +50,15 @@ class Operation(Struct, frozen=True, kw_only=True):
 
     @property
     def dialect(self) -> Literal["Freddy", "OpenAI"]:
-        return "OpenAI" if self.path.startswith("/v1/responses") else "Freddy"
+        return "OpenAI" if self.path.startswith(("/v1/responses", "/v1/files")) else "Freddy"
 
 
 _PAGE = ("limit", "order", "after", "before")
 _FOLLOW = ("stream", "starting_after")
 _STREAMED = "With `stream` the answer is a stream of server-sent events. "
 _FREDDY, _OPENAI = "/v1/model/response", "/v1/responses"
+_UPLOADED = "/v1/organizations/{organization}/files"
+_BROUGHT = "/v1/organizations/{organization}/provider-keys"
 
 OPERATIONS = (
     Operation(
@@ -289,7 +297,9 @@ OPERATIONS = (
         name="listModels",
         tag="Models",
         title="List models",
-        says="In OpenAI's shape (`data`) and the platform's own (`models`), aliases included.",
+        says="In OpenAI's shape (`data`) and the platform's own (`models`), aliases included. "
+        "The query concerns `models`. An upstream that cannot be asked now is left out.",
+        query=("ui_models_only", "include_pricing", "include_details", "include_capabilities", "include_deprecated"),
         answer="ModelList",
     ),
     Operation(
@@ -298,9 +308,219 @@ OPERATIONS = (
         name="getModel",
         tag="Models",
         title="Get a model",
-        says="The name may have slashes.",
+        says="The name may have slashes, and `mdl_` before it.",
         answer="Model",
         statuses=_ONE,
+    ),
+    Operation(
+        method="get",
+        path=_FREDDY + "/output-modes",
+        name="listOutputModes",
+        tag="Models",
+        title="List the forms of an answer",
+        says="What `output_mode` may be.",
+        answer="ModelOutputModes",
+    ),
+    Operation(
+        method="get",
+        path=_FREDDY + "/reasoning-levels",
+        name="listReasoningLevels",
+        tag="Models",
+        title="List the levels of thinking",
+        says="What `reasoning.effort` may be.",
+        answer="ModelReasoningLevels",
+    ),
+    Operation(
+        method="get",
+        path=_BROUGHT,
+        name="listProviderKeys",
+        tag="Provider keys",
+        title="List an organization's own keys",
+        says="All of them, by upstream.",
+        answer="ProviderKeyList",
+    ),
+    Operation(
+        method="get",
+        path=_BROUGHT + "/{upstream}",
+        name="getProviderKey",
+        tag="Provider keys",
+        title="Look at an organization's own key",
+        says="The key itself is never shown.",
+        answer="ProviderKey",
+        statuses=_ONE,
+    ),
+    Operation(
+        method="put",
+        path=_BROUGHT + "/{upstream}",
+        name="putProviderKey",
+        tag="Provider keys",
+        title="Bring a key, or another one",
+        says="The organization's requests to the upstream use it from the next one on.",
+        body="ProviderKeyPut",
+        requests={"key": {"key": "your-key-of-the-vendor"}},
+        answer="ProviderKey",
+        statuses=(*_WRITE, 404),
+    ),
+    Operation(
+        method="delete",
+        path=_BROUGHT + "/{upstream}",
+        name="deleteProviderKey",
+        tag="Provider keys",
+        title="Take a key away",
+        says="From the next request on the operator's key is used.",
+        answer="ProviderKeyDeleted",
+        statuses=_ONE,
+    ),
+    Operation(
+        method="post",
+        path="/v1/files",
+        name="createFile",
+        tag="Files",
+        title="Upload a file",
+        says="It is kept as it comes; nothing is kept of an upload that breaks off.",
+        body="OpenAIFileUpload",
+        sent="multipart/form-data",
+        answer="OpenAIFile",
+        statuses=(400, 413, 415),
+    ),
+    Operation(
+        method="get",
+        path="/v1/files",
+        name="listFiles",
+        tag="Files",
+        title="List files",
+        query=("files_limit", "order", "after", "purpose", "organization_id"),
+        answer="OpenAIFileList",
+        statuses=(400,),
+    ),
+    Operation(
+        method="get",
+        path="/v1/files/{file_id}",
+        name="retrieveFile",
+        tag="Files",
+        title="Retrieve a file",
+        says="What is known of it, not its content.",
+        answer="OpenAIFile",
+        statuses=_ONE,
+    ),
+    Operation(
+        method="get",
+        path="/v1/files/{file_id}/content",
+        name="downloadFile",
+        tag="Files",
+        title="Retrieve a file's content",
+        says="With its own content type. A `Range` of bytes is answered with 206.",
+        answer="FileContent",
+        kind="application/octet-stream",
+        statuses=_ONE,
+    ),
+    Operation(
+        method="delete",
+        path="/v1/files/{file_id}",
+        name="deleteFile",
+        tag="Files",
+        title="Delete a file",
+        answer="OpenAIFileDeleted",
+        statuses=_ONE,
+    ),
+    Operation(
+        method="post",
+        path=_UPLOADED + "/upload",
+        name="uploadFiles",
+        tag="Files",
+        title="Upload files",
+        says="All of them are kept, or none.",
+        body="PlatformFileUpload",
+        sent="multipart/form-data",
+        answer="PlatformFileBatch",
+        statuses=(400, 413, 415, 422),
+    ),
+    Operation(
+        method="get",
+        path=_UPLOADED,
+        name="listPlatformFiles",
+        tag="Files",
+        title="List an organization's files",
+        says="The newest first.",
+        query=("page", "limit"),
+        answer="PlatformFilePage",
+        statuses=(422,),
+    ),
+    Operation(
+        method="get",
+        path=_UPLOADED + "/{file_id}",
+        name="getPlatformFile",
+        tag="Files",
+        title="Get a file",
+        answer="PlatformFile",
+        statuses=_ONE,
+    ),
+    Operation(
+        method="delete",
+        path=_UPLOADED + "/{file_id}",
+        name="deletePlatformFile",
+        tag="Files",
+        title="Delete a file",
+        answer="PlatformFileRemoved",
+        statuses=_ONE,
+    ),
+    Operation(
+        method="get",
+        path=_UPLOADED + "/{file_id}/content",
+        name="linkFile",
+        tag="Files",
+        title="Get a link to a file's content",
+        says="It needs no key, and holds for an hour.",
+        answer="PlatformFileLink",
+        statuses=_ONE,
+    ),
+    Operation(
+        method="get",
+        path=_UPLOADED + "/{file_id}/download",
+        name="downloadPlatformFile",
+        tag="Files",
+        title="Download a file's content",
+        says="With a key, or with the `token` and `expires` of a link. A `Range` of bytes is answered with 206.",
+        query=("token", "expires"),
+        answer="FileContent",
+        kind="application/octet-stream",
+        statuses=(404, 422),
+    ),
+    Operation(
+        method="post",
+        path=_UPLOADED + "/upload-url",
+        name="linkUploads",
+        tag="Files",
+        title="Get links to upload files to",
+        says="Each takes one file with PUT, without a key.",
+        body="PlatformUploadLinksRequest",
+        requests={"one": {"files": [{"filename": "report.pdf", "mime_type": "application/pdf"}]}},
+        answer="PlatformUploadLinks",
+        statuses=_WRITE,
+    ),
+    Operation(
+        method="put",
+        path=_UPLOADED + "/uploads/{ticket}",
+        name="putFile",
+        tag="Files",
+        title="Send a file to its link",
+        says="The body is the file as it is. The address is the credential; a key is not looked at.",
+        body="FileContent",
+        sent="application/octet-stream",
+        answer="PlatformFile",
+        statuses=(400, 409, 413, 415),
+    ),
+    Operation(
+        method="post",
+        path=_UPLOADED,
+        name="registerFiles",
+        tag="Files",
+        title="Ask which files have come",
+        says="For clients that upload by link. `success` is false where one of them has not.",
+        body="PlatformFileRegister",
+        requests={"one": {"files": [{"file_id": "file_019a6f3c2b7d4e1f8a2b3c4d5e6f"}]}},
+        answer="PlatformFileBatch",
+        statuses=_WRITE,
     ),
     Operation(
         method="get",

@@ -107,8 +107,9 @@ def _operation(told: Schema, path: str, method: str, operation: Schema) -> str:
         parameters = (_part(told, "parameters")[_last(each)] for each in operation["parameters"])
         pieces.append(_table(("Parameter", "In", "Type", ""), map(_parameter, parameters)))
     if "requestBody" in operation:
-        content = operation["requestBody"]["content"]["application/json"]
-        pieces.append(f"<h4>Body: {_type(content['schema'])}</h4>" + _examples(content))
+        for kind, content in operation["requestBody"]["content"].items():
+            said = "" if kind == "application/json" else f" as <code>{_e(kind)}</code>"
+            pieces.append(f"<h4>Body: {_type(content['schema'])}{said}</h4>" + _examples(content))
     pieces.append("<h4>Answers</h4>")
     rows = []
     for status, answer in operation["responses"].items():

@@ -1,0 +1,95 @@
+"""Keeps blobs in whatever obstore reaches. https://developmentseed.org/obstore/"""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore
+
+from freddy.server.core import errors
+
+if TYPE_CHECKING:
+    from obstore import GetOptions  # only its stubs have it
+
+_log = logging.getLogger(__name__)
+
+_PIECE = 5 * 1024 * 1024
+"""Bytes that are sent at once: the least that S3 takes. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
+_AT_ONCE = 2
+_READ = 256 * 1024
+
+
+class ObjectBlobs:
+    """The port `Blobs`. `place` is what an operator calls the store."""
+
+    def __init__(self, store: ObjectStore, place: str) -> None:
+        self._store = store
+        self._place = place
+
+    async def write(self, name: str, chunks: AsyncIterable[bytes]) -> None:
+        source = aiter(chunks)
+        first = await _gathered(source)
+        with self._translated("write"):
+            if len(first) < _PIECE:
+                await obstore.put_async(self._store, name, first, use_multipart=False)
+            else:
+                whole = _joined(first, source)
+                await obstore.put_async(self._store, name, whole, chunk_size=_PIECE, max_concurrency=_AT_ONCE)
+
+    async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        if end is not None and end <= start:
+            return
+        options: GetOptions = {}
+        if start or end is not None:
+            options["range"] = {"offset": start} if end is None else (start, end)
+        with self._translated("read"):
+            try:
+                found = await obstore.get_async(self._store, name, options=options)
+            except FileNotFoundError as error:
+                raise errors.NotFound(
+                    "The content of the file is missing from the store",
+                    param="file_id",
+                    code="file_content_missing",
+                    details="upload the file again",
+                ) from error
+            async for piece in found.stream(min_chunk_size=_READ):
+                yield bytes(piece)
+
+    async def delete(self, names: Sequence[str]) -> None:
+        with self._translated("delete"):
+            for name in names:
+                try:
+                    await obstore.delete_async(self._store, name)
+                except FileNotFoundError:
+                    continue
+
+    @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (BaseError, OSError, ValueError) as error:
+            # The vendor's own words have addresses and no secrets; they are for the operator alone.
+            _log.error("blobs_failed", extra={"what": what, "place": self._place, "reason": str(error)[:500]})
+            raise errors.StorageUnavailable(
+                "The store of files cannot be reached or refuses to work", details="the server's log says why"
+            ) from error
+
+
+async def _gathered(source: AsyncIterator[bytes]) -> bytes:
+    """The first pieces, until they are enough to be sent."""
+    pieces, length = [], 0
+    async for piece in source:
+        pieces.append(piece)
+        length += len(piece)
+        if length >= _PIECE:
+            break
+    return b"".join(pieces)
+
+
+async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    yield first
+    async for piece in rest:
+        yield piece
