@@ -17,6 +17,7 @@ A self-hosted model-response API.
   freddy serve                      start the server; it prints a ready key and a first call
   freddy ask "Why is the sky blue?" ask it something
   freddy keys create my-app         make an API key
+  freddy providers set openai       bring an organization's own key for an upstream
   freddy models pull                get the default model now
   freddy doctor                     see every setting, and what is missing"""
 _MORE = """\
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_ask(commands)
     _add_keys(commands)
+    _add_providers(commands)
     _add_models(commands)
     _add_doctor(commands)
     return parser
@@ -162,6 +164,32 @@ def _add_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     revoke.add_argument("key", help="the key's id, its prefix as `list` shows it, or its secret")
     for action in (create, listing, revoke):
         action.add_argument("--organization", metavar="ID", help="whose keys (default: the only organization)")
+        action.add_argument("--json", action="store_true", help="write JSON")
+
+
+def _add_providers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        commands,
+        "providers",
+        "bring, list and remove an organization's own keys for upstreams",
+        "  freddy providers set openai\n"
+        "  freddy providers set openai --organization org_a < key.txt\n"
+        "  freddy providers list --organization org_a\n"
+        "  freddy providers rm openai\n"
+        "  freddy providers reseal",
+        module="freddy.server.cli.providers",
+    )
+    _add_config(parser)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+    bring = actions.add_parser("set", help="bring a key, or another one; it is read from a prompt or from stdin")
+    listing = actions.add_parser("list", help="show which upstreams have a key of the organization's own")
+    remove = actions.add_parser("rm", aliases=["remove"], help="forget a key")
+    for action in (bring, remove):
+        action.add_argument("upstream", help="the upstream's name in the settings")
+    for action in (bring, listing, remove):
+        action.add_argument("--organization", metavar="ID", help="whose key (default: the only organization)")
+    reseal = actions.add_parser("reseal", help="seal every key anew, with the first of FREDDY_SECRET_KEY")
+    for action in (bring, listing, remove, reseal):
         action.add_argument("--json", action="store_true", help="write JSON")
 
 

@@ -73,7 +73,7 @@ def _rows(found: config.Settings, origins: config.Origins) -> Iterator[_Row]:
         yield _Row(one.name, shown, origin, one.setting.variable)
     for upstream in found.upstreams:
         key = "with a key" if upstream.key else "without a key"
-        shown = f"{upstream.url} ({key}; {', '.join(upstream.models)})"
+        shown = f"{upstream.url or upstream.vendor} ({key}; {', '.join(upstream.models)})"
         yield _Row(f"upstream.{upstream.name}", shown, origins.places[f"upstream.{upstream.name}"])
     for name, target in found.aliases.items():
         yield _Row(f"aliases.{name}", target, origins.places[f"aliases.{name}"])
@@ -110,6 +110,8 @@ def _settings_file(found: config.Settings, origins: config.Origins) -> Check:
 def _secrets(found: config.Settings) -> Iterator[str]:
     if found.dev.api_key:
         yield "dev.api_key"
+    if found.secrets.key:
+        yield "secrets.key"
     yield from (f"upstream.{one.name}" for one in found.upstreams if one.key)
 
 
