@@ -1,9 +1,16 @@
-"""Puts this folder on the import path, where tests find `freddy_fakes`; says how hard hypothesis looks."""
+"""Puts this folder on the import path, where tests find `freddy_fakes` and `simulators`, and that of `gateway`.
+
+Says how hard hypothesis looks.
+"""
 
 import signal
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+sys.path.append(str(Path(__file__).with_name("api")))
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background job: what the tests start must hear Ctrl-C all the same.

@@ -30,12 +30,29 @@ class ScriptedModel:
         self.profile = profile or Profile(name="scripted", provider="stage")
         self.availability: Availability = "ready"
         self.turns: list[Turn] = []
+        self.keys: list[str | None] = []
+        self.lists: Sequence[str] = ()
+        """What `models` says."""
+        self.minds: Sequence[str] = ()
+        """What `warnings` says."""
         self.waits = asyncio.Event()
         """Set when a line makes it wait."""
         self.opened = 0
         self.closed = 0
         self._lines = lines
         self._counts = counts
+
+    @property
+    def name(self) -> str:
+        return self.profile.provider
+
+    def model(self, called: str, *, key: str | None = None) -> "ScriptedModel":
+        """It is its own provider, which has no other model."""
+        self.keys.append(key)
+        return self
+
+    async def models(self) -> Sequence[str]:
+        return self.lists
 
     async def stream(self, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
         self.turns.append(turn)
@@ -56,7 +73,7 @@ class ScriptedModel:
             self.closed += 1
 
     def warnings(self, turn: Turn) -> Sequence[str]:
-        return ()
+        return self.minds
 
     async def count(self, turn: Turn) -> int | None:
         self.turns.append(turn)

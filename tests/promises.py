@@ -58,7 +58,11 @@ PROMISES: Final[dict[int, str]] = {
     43: "`content` may be a plain string.",
     44: "`texts` is a list of objects with a `text`.",
     45: "All texts of a message are sent, in their order.",
+    46: "`images` name an uploaded file or an address.",
     47: "A message may hold several images.",
+    48: "`audio` names an uploaded sound.",
+    49: "`files` name uploaded documents, which reach every model: as text where it reads no documents.",
+    50: "Texts, images, sounds and files go together in one message, in their order.",
     51: "An input may carry an id, and keeps it.",
     52: "The server itself sees to context and form.",
     53: "Without any message a request is 400 `invalid_input`.",
@@ -79,6 +83,7 @@ PROMISES: Final[dict[int, str]] = {
     73: "`background` answers at once with an id while the work goes on.",
     74: "`include` is a list of names for more detail.",
     84: "Logprobs are in the answer for those who ask for them.",
+    86: "`request.logs` tells who was asked, how each try ended, and what was not done as asked.",
     87: "`usage.detailed` splits usage into neurons and synapses.",
     89: "An unknown name in `include` is 422.",
     # Limits and controls
@@ -88,7 +93,14 @@ PROMISES: Final[dict[int, str]] = {
     # Reasoning
     100: "`reasoning` is asked for in one way, whatever the provider.",
     101: "Its effort is one of off, low, medium, high and maximum.",
+    102: "`off` turns reasoning off with OpenAI and Anthropic.",
+    103: "`low` is OpenAI's `minimal`, and 2,500 tokens of thinking with Anthropic.",
+    104: "`medium` is OpenAI's `medium`, and 10,000 tokens.",
+    105: "`high` is OpenAI's `high`, and 25,000 tokens.",
+    106: "`maximum` is OpenAI's `high`, and 50,000 tokens.",
     107: "Its summary is one of auto, concise and detailed.",
+    108: "A summary is OpenAI's alone, and no error with Claude.",
+    110: "Hidden reasoning is told as `reasoning.started` and `reasoning.completed`, without its text.",
     111: "Open thinking is streamed as `thinking.*` while it comes.",
     # Tools
     113: "Top-level `functions` are function tools.",
@@ -113,7 +125,9 @@ PROMISES: Final[dict[int, str]] = {
     215: "`output_mode` is text, json or json_schema.",
     216: "`json_schema` is required with that mode.",
     217: "A schema has an id.",
+    218: "A schema may have a description, which helps the model to choose.",
     219: "A schema is a JSON Schema object.",
+    220: "`strict` is on by default: a completed answer fits its schema; without it, best effort.",
     221: "One of several schemas can be asked for.",
     # Sampling
     222: "`temperature` is between 0 and 2.",
@@ -180,6 +194,7 @@ PROMISES: Final[dict[int, str]] = {
     # Units
     283: "What a model writes is measured in synapses, reasoning included.",
     284: "What it reads is measured in neurons.",
+    285: "Usage is priced by a table per model; `usage.detailed` tells the cost, null where a price is not known.",
 }
 
 LATER: Final[frozenset[int]] = frozenset(
@@ -189,21 +204,18 @@ LATER: Final[frozenset[int]] = frozenset(
         17,  # credentials of users, beside keys
         *range(24, 29),  # assistants and rules
         31,  # `disable_rules` is for keys alone, once users have credentials
-        *(46, 48, 49, 50),  # what was uploaded, as input
         *range(65, 72),  # fitting a long history, and rule contexts
-        *(75, 76, 77, 78, 79, 80, 81, 82, 83, 85, 86, 88),  # details of what the server does not do yet
+        *(75, 76, 77, 78, 79, 80, 81, 82, 83, 85, 88),  # details of what the server does not do yet
         *range(93, 100),  # filtering by metadata, limits of the server's own tools, truncation, prompts
-        *range(102, 107),  # effort in each provider's own measure
-        *(108, 109, 110),  # what differs between providers
+        109,  # the same body before two providers
         112,  # tools beside functions
         *range(118, 124),  # the server's own tool loop
         *range(125, 201),  # search, code, images, computer, connectors, scripts, MCP
         *(207, 208),  # approval, and functions that the server runs
-        *(218, 220),  # several schemas told apart by description, and answers that are checked
         228,  # verbosity that reaches the model
         *(235, 236),  # items of the server's own tools
         *(248, 249),  # images in a stream
-        *(285, 286),  # cost, and usage by organization
+        286,  # usage by organization
     }
 )
 """Numbers that nothing can be promised for yet."""

@@ -22,7 +22,8 @@ from freddy.server.stores.sql.accounts import SqlAccounts
 from freddy.server.stores.sql.engine import Database
 from freddy.server.wiring import House, open_house
 from freddy.server.world import RandomIds, SystemClock
-from upstream import PATIENCE, Upstream
+from simulators.server import Simulator
+from upstream import PATIENCE
 
 DEV_KEY = "sk-frdy-development-key-of-this-test"
 UPSTREAM_KEY = "sk-upstream-0123456789"
@@ -31,14 +32,21 @@ PLAIN: dict[str, Any] = {"trust_env": False, "verify": False}
 MODELS = ("stage", "stage-*", "gpt-*", "claude-*", "o3")
 
 
-def settings(home: Path, upstream: Upstream, **changes: Any) -> Settings:
+def settings(home: Path, upstream: Simulator, **changes: Any) -> Settings:
     """Of a server without an embedded model; `changes` replace whole sections."""
     sections: dict[str, Any] = {
         "dev": parts.Development(api_key=DEV_KEY),
         "store": parts.Store(database=home / "freddy.db"),
         "model": parts.Model(name="none", pull=False),
         "upstreams": (
-            UpstreamSettings(name="stage", url=upstream.url, key=UPSTREAM_KEY, models=MODELS, default_model="stage"),
+            UpstreamSettings(
+                name="stage",
+                kind=upstream.kind,
+                url=upstream.url,
+                key=UPSTREAM_KEY,
+                models=MODELS,
+                default_model="stage",
+            ),
         ),
     }
     return Settings(home=home, **{**sections, **changes})
@@ -80,7 +88,7 @@ class Stream:
 
 
 class Gateway:
-    def __init__(self, house: House, url: str, settings: Settings, upstream: Upstream) -> None:
+    def __init__(self, house: House, url: str, settings: Settings, upstream: Simulator) -> None:
         self.house = house
         self.url = url
         self.settings = settings
@@ -221,7 +229,7 @@ def spelled(dialect: str, **body: Any) -> tuple[str, dict[str, Any]]:
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings, upstream: Upstream) -> AsyncIterator[Gateway]:
+async def serving(settings: Settings, upstream: Simulator) -> AsyncIterator[Gateway]:
     """The server as `freddy serve` runs it, but for signals, its greeting, and the pause that uvicorn ends with."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)

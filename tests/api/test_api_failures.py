@@ -129,10 +129,12 @@ async def test_an_upstream_that_is_not_there_is_unavailable(opened, unused_port,
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-async def test_an_upstream_that_does_not_answer_in_time_is_a_timeout(opened, upstream, dialect):
-    gateway = await opened(timeouts=parts.Timeouts(first_token_seconds=0.1))
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+async def test_an_upstream_that_does_not_answer_in_time_is_a_timeout(opened, upstream, dialect, streamed):
+    waits = {"first_token_seconds": 0.1} if streamed else {"total_seconds": 0.1}
+    gateway = await opened(timeouts=parts.Timeouts(**waits))
     upstream.says(Answer(Gate()))
-    reply = await gateway.post(*spelled(dialect))
+    reply = await gateway.post(*spelled(dialect, stream=streamed))
     assert reply.status_code == 504
     await upstream.last.let_go()
 

@@ -67,7 +67,7 @@ async def test_calls_at_once_stay_apart(gateway, upstream, dialect):
         ("call_a", '{"city":"Oslo"}'),
         ("call_b", '{"city":"Rome"}'),
     ]
-    assert "parallel_tool_calls" not in upstream.last.body
+    assert upstream.last.body["parallel_tool_calls"] is True
     await gateway.ask(dialect, tools=[WEATHER], parallel_tool_calls=False)
     assert upstream.last.body["parallel_tool_calls"] is False
 
@@ -77,7 +77,7 @@ async def test_calls_come_one_at_a_time_unless_the_freddy_api_is_told_otherwise(
     assert (await gateway.ask("freddy", tools=[WEATHER]))["parallel_tool_calls"] is False
     assert upstream.last.body["parallel_tool_calls"] is False
     assert (await gateway.ask("openai", tools=[WEATHER]))["parallel_tool_calls"] is True
-    assert "parallel_tool_calls" not in upstream.last.body
+    assert upstream.last.body["parallel_tool_calls"] is True
 
 
 @promise(39, 40, 213, 214)

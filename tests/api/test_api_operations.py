@@ -75,8 +75,8 @@ async def test_models_are_listed_in_both_shapes(gateway):
     assert (listed["object"], listed["total_count"]) == ("list", len(listed["data"]))
     names = [model["id"] for model in listed["data"]]
     assert set(names) == {"ftg-3.0"} | {name for name in MODELS if "*" not in name}
-    assert names == [model["id"] for model in listed["models"]]
-    one = next(model for model in listed["models"] if model["id"] == "stage")
+    assert names == [model["key"] for model in listed["models"]]
+    one = next(model for model in listed["models"] if model["key"] == "stage")
     assert (one["provider"], one["availability_status"]) == ("stage", "ready")
     assert {"text_generation", "streaming", "tool_calling"} <= set(one["capabilities"])
 

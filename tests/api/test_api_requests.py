@@ -105,6 +105,7 @@ async def test_an_effort_of_reasoning_is_asked_for_in_one_way(gateway, upstream,
 
 @promise(215)
 async def test_the_answer_can_be_asked_for_as_json(gateway, upstream):
+    upstream.says(Answer(text("{}")))
     response = await gateway.ask("freddy", output_mode="json")
     assert upstream.last.body["response_format"] == {"type": "json_object"}
     assert response["output_mode"] == "json"
@@ -115,6 +116,7 @@ async def test_the_answer_can_be_asked_for_as_json(gateway, upstream):
 @promise(215, 219)
 async def test_the_answer_can_be_asked_for_in_a_schema(gateway, upstream):
     schema = {"id": "answer", "description": "Where.", "schema": SCHEMA}
+    upstream.says(Answer(text('{"city": "Oslo"}')))
     await gateway.ask("freddy", output_mode="json_schema", json_schema=schema)
     asked = upstream.last.body["response_format"]["json_schema"]
     assert asked == {"name": "answer", "description": "Where.", "schema": SCHEMA, "strict": True}
@@ -123,6 +125,7 @@ async def test_the_answer_can_be_asked_for_in_a_schema(gateway, upstream):
 @promise(221)
 async def test_one_of_several_schemas_can_be_asked_for(gateway, upstream):
     schemas = [{"id": name, "schema": {**SCHEMA, "title": name}} for name in ("a", "b")]
+    upstream.says(Answer(text('{"city": "Oslo"}')))
     await gateway.ask("freddy", output_mode="json_schema", json_schema=schemas)
     asked = upstream.last.body["response_format"]["json_schema"]
     assert asked["schema"] == {"anyOf": [schema["schema"] for schema in schemas]}
@@ -182,7 +185,8 @@ async def test_what_is_not_asked_for_is_left_to_the_model(gateway, upstream):
         ("threadContextMode", "thread_context_mode", "smart"),
     ],
 )
-async def test_every_field_is_known_in_camel_case_too(gateway, camel, snake, value):
+async def test_every_field_is_known_in_camel_case_too(gateway, upstream, camel, snake, value):
+    upstream.says(Answer(text("{}")))
     assert (await gateway.ask("freddy", **{camel: value}))[snake] == value
     reply = await gateway.post(*spelled("freddy", **{camel: value, snake: "other"}))
     assert reply.status_code == 422

@@ -1,9 +1,11 @@
 """What Prometheus is told."""
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from freddy.server.core import errors
+from freddy.server.core.attempt import Attempt
 from freddy.server.core.request import Request
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Usage
@@ -110,8 +112,9 @@ def test_the_engines_state_is_asked_when_the_page_is():
     assert value(metrics, "freddy_info", version="1.2.3") == 1
 
 
-def test_failed_responses_are_counted_by_provider_and_code():
+def test_failed_tries_are_counted_by_provider_and_code_whoever_answered_in_the_end():
     metrics = Metrics()
+    tried = (Attempt("a", "m", 1.0, "provider_timeout", 504), Attempt("b", "m", 1.0))
     for _ in range(2):
-        metrics.run_finished(response(code="provider_timeout"), seconds=1, first_delta_seconds=None)
-    assert value(metrics, "freddy_upstream_errors_total", provider="embedded", code="provider_timeout") == 2
+        metrics.run_finished(replace(response(), attempts=tried), seconds=1, first_delta_seconds=None)
+    assert value(metrics, "freddy_upstream_errors_total", provider="a", code="provider_timeout") == 2

@@ -6,6 +6,7 @@ import pytest
 
 from freddy.server import config
 from freddy.server.config import page
+from freddy.server.config import settings as parts
 from freddy.server.config.settings import declared
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -166,7 +167,7 @@ def test_a_wrong_secret_is_named_without_its_value():
         ('[upstream]\nname = "a"', "upstream must be written as [[upstream]], with two brackets"),
         ('[aliases]\n"gpt-4o" = 3', "aliases.gpt-4o must be the name of a model, not 3"),
         ('[[upstream]]\nurl = "http://a"', "upstream 1 needs a name"),
-        ('[[upstream]]\nname = "a"', "upstream 1 needs a url"),
+        ('[[upstream]]\nname = "a"', "upstream 1 needs a url, or a vendor that has one"),
         ('[[upstream]]\nname = "A B"\nurl = "http://a"', "upstream 1: name must be lower-case letters"),
         ('[[upstream]]\nname = "a"\nurl = "a"', "upstream 1: url must be an address that starts with http"),
         (
@@ -266,13 +267,71 @@ def test_upstreams_come_from_the_file_and_one_more_from_the_environment(folder):
     assert origins.places["upstream.upstream"] == "environment"
 
 
-def test_the_wire_of_an_upstream_is_one_that_is_known(folder):
-    file = written(folder, '[[upstream]]\nname = "one"\nurl = "https://one.test/v1"\nkind = "anthropic"\n')
-    environment = {"FREDDY_UPSTREAM_URL": "http://two.test/v1", "FREDDY_UPSTREAM_KIND": "openai"}
+def test_an_upstream_says_what_is_its_own(folder):
+    file = written(
+        folder,
+        '[[upstream]]\nname = "one"\nvendor = "groq"\nkind = "compatible"\nheaders = { "x-team" = "search" }\n'
+        'organization = "org-1"\nproject = "proj-1"\nfirst_token_seconds = 5\ntotal_seconds = 60.5\n',
+    )
+    environment = {"FREDDY_UPSTREAM_VENDOR": "ollama", "FREDDY_UPSTREAM_KIND": "compatible"}
     settings, _ = config.load(environment, file)
-    assert [upstream.kind for upstream in settings.upstreams] == ["anthropic", "openai"]
-    (said,) = problems({**environment, "FREDDY_UPSTREAM_KIND": "gemini"})
-    assert "compatible, openai, anthropic" in said
+    assert settings.upstreams == (
+        config.Upstream(
+            name="one",
+            vendor="groq",
+            kind="compatible",
+            headers={"x-team": "search"},
+            organization="org-1",
+            project="proj-1",
+            first_token_seconds=5.0,
+            total_seconds=60.5,
+        ),
+        config.Upstream(name="upstream", vendor="ollama", kind="compatible"),
+    )
+
+
+_AN_UPSTREAM = '[[upstream]]\nname = "a"\nurl = "http://a"\n'
+_A_MODEL = _AN_UPSTREAM + '[[models]]\nname = "m"\n'
+
+
+def test_a_model_has_candidates_and_facts(folder):
+    file = written(
+        folder,
+        _A_MODEL
+        + 'candidates = [{ upstream = "a", model = "x", weight = 3 }, { upstream = "a", model = "y", order = 1 }]'
+        "\ncontext_tokens = 1000\nimages = true\nprice = { input = 1, output = 2.5, cached = 0.1 }\n",
+    )
+    settings, origins = config.load({}, file)
+    (served,) = settings.models
+    assert (served.name, served.context_tokens, served.images, served.audio) == ("m", 1000, True, None)
+    assert [(way.upstream, way.model, way.order, way.weight) for way in served.candidates] == [
+        ("a", "x", 0, 3.0),
+        ("a", "y", 1, 1.0),
+    ]
+    assert served.price == parts.Price(input=1.0, output=2.5, cached=0.1)
+    assert origins.places["models.m"] == str(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[models]\nname = "m"', "models must be written as [[models]]"),
+        (_A_MODEL, "models 1 needs candidates such as"),
+        (_A_MODEL + "candidates = []", "models 1: candidates must be a list such as"),
+        (_A_MODEL + 'candidates = [{ model = "x" }]', "models 1: candidates 1 needs an upstream"),
+        (_A_MODEL + 'candidates = [{ upstream = "b", model = "x" }]', "there is no upstream 'b'; there is a"),
+        (_A_MODEL + 'candidates = [{ upstream = "a", model = "x", weight = -1 }]', "weight must be a number from 0"),
+        (_A_MODEL + 'candidates = [{ upstream = "a", model = "x", order = 1.5 }]', "order must be a whole number"),
+        (_A_MODEL + 'candidates = [{ upstream = "a", model = "x" }]\nimages = "yes"', "images must be true or false"),
+        (_A_MODEL + 'candidates = [{ upstream = "a", model = "x" }]\nimage = true', "did you mean 'images'?"),
+        (_A_MODEL + 'candidates = [{ upstream = "a", model = "x" }]\nprice = 3', "price must be a table such as"),
+        (_A_MODEL + 'candidates = [{ upstream = "a", model = "x" }]\nprice = { input = 3 }', "price needs an output"),
+        (_AN_UPSTREAM + 'headers = { "x" = "a\\nb" }', "upstream 1: headers must be a table of printable texts"),
+        (_AN_UPSTREAM + "total_seconds = 0", "upstream 1: total_seconds must be a number from 0.1"),
+    ],
+)
+def test_what_is_wrong_with_models_and_upstreams_is_said(folder, text, said):
+    assert any(said in problem for problem in problems({}, written(folder, text)))
 
 
 def test_an_upstream_on_this_machine_is_reached_without_the_proxy(monkeypatch):

@@ -22,17 +22,18 @@ from freddy.server.stores.sql import schema, tables
 from freddy.server.stores.sql.engine import Database
 from freddy.server.stores.sql.responses import SqlResponses
 
-NEXT = """
+COMING = f"{int(schema.HEAD) + 1:04}"
+NEXT = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{COMING}"
+down_revision = "{schema.HEAD}"
 
 
 def upgrade() -> None:
     op.add_column("threads", sa.Column("colour", sa.Text))
-    {more}
+    {{more}}
 """
 
 
@@ -65,7 +66,7 @@ def newer(tmp_path: Path) -> Path:
     for found in (schema.MIGRATIONS / "env.py", *(schema.MIGRATIONS / "versions").glob("*.py")):
         target = tmp_path / "migrations" / found.relative_to(schema.MIGRATIONS)
         target.write_text(found.read_text())
-    (versions / "0002_next.py").write_text(NEXT.format(more=""))
+    (versions / f"{COMING}_next.py").write_text(NEXT.format(more=""))
     return versions.parent
 
 
@@ -104,10 +105,10 @@ async def test_an_old_database_is_migrated_and_a_copy_kept(tmp_path: Path, newer
     async with Database(path) as database:
         await SqlResponses(database).open(response)
     with closing(connect(path)) as connection:
-        schema.bring_up(connection, path, head="0002", migrations=newer)
-        assert schema.version(connection) == "0002"
+        schema.bring_up(connection, path, head=COMING, migrations=newer)
+        assert schema.version(connection) == COMING
         assert connection.execute("SELECT id, colour FROM threads").fetchall() == [("t", None)]
-    async with Database(tmp_path / "freddy.db.0001.backup") as backup:
+    async with Database(tmp_path / f"freddy.db.{schema.HEAD}.backup") as backup:
         assert await SqlResponses(backup).get(ACME, response.id) == response
 
 
@@ -116,7 +117,7 @@ async def test_an_old_database_without_data_is_not_copied(tmp_path: Path, newer:
     async with Database(path):
         pass
     with closing(connect(path)) as connection:
-        schema.bring_up(connection, path, head="0002", migrations=newer)
+        schema.bring_up(connection, path, head=COMING, migrations=newer)
     assert not [name for name in os.listdir(tmp_path) if "backup" in name]
 
 
@@ -125,11 +126,11 @@ async def test_a_migration_that_fails_changes_nothing(tmp_path: Path, newer: Pat
     async with Database(path) as database:
         await SqlResponses(database).open(begun("hello"))
     before = described(path)
-    (newer / "versions" / "0002_next.py").write_text(NEXT.format(more='raise OSError("no")'))
+    (newer / "versions" / f"{COMING}_next.py").write_text(NEXT.format(more='raise OSError("no")'))
     with closing(connect(path)) as connection:
         with pytest.raises(OSError, match="no"):
-            schema.bring_up(connection, path, head="0002", migrations=newer)
-        assert schema.version(connection) == "0001"
+            schema.bring_up(connection, path, head=COMING, migrations=newer)
+        assert schema.version(connection) == schema.HEAD
     assert described(path) == before
     async with Database(path) as database:
         await SqlResponses(database).open(begun("again"))
@@ -142,10 +143,10 @@ async def test_several_may_migrate_at_once(tmp_path: Path, newer: Path) -> None:
 
     def migrate() -> str | None:
         with closing(connect(path)) as connection:
-            schema.bring_up(connection, path, head="0002", migrations=newer)
+            schema.bring_up(connection, path, head=COMING, migrations=newer)
             return schema.version(connection)
 
-    assert await asyncio.gather(*(asyncio.to_thread(migrate) for _ in range(3))) == ["0002"] * 3
+    assert await asyncio.gather(*(asyncio.to_thread(migrate) for _ in range(3))) == [COMING] * 3
 
 
 async def test_several_may_make_a_database_at_once(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 JSON_SCHEMA = {
     "$ref", "type", "properties", "required", "items", "anyOf", "allOf", "oneOf", "enum", "const", "default",
     "description", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "maxProperties",
-    "pattern", "additionalProperties", "propertyNames",
+    "pattern", "additionalProperties", "propertyNames", "contentMediaType",
 }  # fmt: skip
 
 

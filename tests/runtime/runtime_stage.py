@@ -7,13 +7,17 @@ from freddy.server.core import events, items, request
 from freddy.server.core.accounts import SCOPES, Caller
 from freddy.server.core.response import Response
 from freddy.server.ports.stores import ResponseStore
+from freddy.server.ports.world import Clock
+from freddy.server.runtime.health import Health
 from freddy.server.runtime.history import History
 from freddy.server.runtime.host import Host
 from freddy.server.runtime.prepare import Preparation
 from freddy.server.runtime.recorder import Recorder
 from freddy.server.runtime.repeats import Repeats
 from freddy.server.runtime.responses import Responses
-from freddy.server.runtime.routing import Candidate, Routing
+from freddy.server.runtime.retrying import Policy
+from freddy.server.runtime.route import Candidate, Means
+from freddy.server.runtime.routing import Routing
 from freddy.server.runtime.runner import Runner
 from freddy.server.stores.channels.memory import MemoryChannel
 from freddy_fakes import PATIENCE, CountingIds, FixedClock, MemoryStores, ScriptedModel
@@ -21,6 +25,11 @@ from freddy_stream_rules import check_events
 
 CALLER = Caller("org_1", ("org_1",), frozenset(SCOPES), "key_1")
 STRANGER = Caller("org_2", ("org_2",), frozenset(SCOPES), "key_2")
+
+
+def means(clock: Clock, **policy) -> Means:
+    told = Policy(**policy)
+    return Means(told, Health(clock, told), clock, lambda: 0.5)
 
 
 class Ear:
@@ -56,7 +65,11 @@ class Stage:
             grace_seconds=grace_seconds,
         )
         preparation = Preparation(
-            routing=Routing({name: Candidate(model, f"exact-{name}") for name, model in models.items()}, aliases={}),
+            routing=Routing(
+                {name: [Candidate(model, f"exact-{name}")] for name, model in models.items()},
+                means(self.clock),
+                aliases={},
+            ),
             history=History(responses, stores.threads),
             clock=self.clock,
             ids=self.ids,

@@ -181,11 +181,11 @@ async def test_disabled_rules_need_not_be_there(stage):
 
 async def test_what_a_model_will_not_do_is_said_as_a_warning(stage):
     played = await stage(deltas.Text("A"), STOP)
-    played.model.profile = type(played.model.profile)(name="mild", provider="stage", max_temperature=1.0)
+    played.model.minds = ("temperature was lowered to 1, the highest of mild",)
     ended = await played.perform(
         "1", sampling=request.Sampling(temperature=1.5), tools=(toolspec.Other("web_search", raw({})),)
     )
     assert ended.warnings == (
-        "temperature was lowered to 1, the highest of mild",
         "the tool web_search is not run by this server",
+        "temperature was lowered to 1, the highest of mild",
     )

@@ -33,7 +33,7 @@ async def test_stream_and_answer_and_store_hold_the_same(stage, stores):
     )
     ended = await played.perform("Hi", tools=(toolspec.Function("a"), toolspec.Function("b")))
     assert ended.output == (
-        items.Reasoning("rs_3", ("Hm",)),
+        items.Reasoning("rs_3", ("Hm",), provider="stage"),
         items.Message("msg_4", "assistant", (items.Text("Hello"),)),
         items.FunctionCall("fc_5", "call_a", "a", '{"x":1}'),
         items.FunctionCall("fc_6", "call_b", "b", "{}"),
@@ -154,7 +154,7 @@ async def test_cancelling_while_the_model_speaks_keeps_what_was_said(stage, stor
     assert ended == cancelled == stores.kept[response.id]
     assert ended.status == "cancelled"
     assert ended.output == (
-        items.Reasoning("rs_3", ("Hm",)),
+        items.Reasoning("rs_3", ("Hm",), provider="stage"),
         answer("Hel", status="incomplete", item_id="msg_4"),
     )
     assert played.model.closed == played.model.opened == 1
@@ -197,7 +197,7 @@ async def test_cancelling_while_the_store_is_slow_waits_for_the_store(stage, sto
     ended = check_run(await played.hear(response))
     assert ended.status == "cancelled"
     assert ended == stores.kept[response.id]
-    assert ended.output[0] == items.Reasoning("rs_3", ("Hm",))
+    assert ended.output[0] == items.Reasoning("rs_3", ("Hm",), provider="stage")
 
 
 async def test_cancelling_while_the_end_is_being_kept_comes_too_late(stage, stores):
@@ -306,7 +306,7 @@ async def test_a_model_that_fails_in_the_middle_keeps_what_it_said(stage, stores
     ended = await played.perform()
     assert (ended.status, ended.failure) == ("failed", LOST.as_failure())
     assert ended.output == (
-        items.Reasoning("rs_3", ("Hm",)),
+        items.Reasoning("rs_3", ("Hm",), provider="stage"),
         answer("Hel", status="incomplete", item_id="msg_4"),
     )
     assert stores.kept[ended.id] == ended
@@ -371,7 +371,9 @@ async def test_a_store_that_fails_at_the_end_fails_the_run_for_everyone(stage, s
     assert (ended.status, ended.failure.code) == ("failed", code)
     # What is told to be done was kept, and nothing else.
     done = tuple(event.item for event in heard if isinstance(event, events.ItemDone))
-    assert done == ended.output == stores.kept[response.id].output == (items.Reasoning("rs_3", ("Hm",)),)
+    assert (
+        done == ended.output == stores.kept[response.id].output == (items.Reasoning("rs_3", ("Hm",), provider="stage"),)
+    )
     del stores.faults["finish"]
     assert (await played.perform()).status == "completed"
 
@@ -478,7 +480,7 @@ async def test_what_the_vendor_did_not_count_is_estimated_and_says_so(stage):
     )
     ended = await played.perform("Hi")
     turn = played.model.turns[0]
-    assert ended.usage == Usage(estimate.input_tokens(turn), 10 + 5 + 1 + 1, estimated=True)
+    assert ended.usage == Usage(estimate.input_tokens(turn), 10 + 6, reasoning_tokens=10, estimated=True)
     assert ended.usage == estimate.usage(turn, ended.output)
 
 

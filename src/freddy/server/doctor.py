@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 import httpx2
 from msgspec import Struct
 
+from freddy.server import upstreams
 from freddy.server.config import Settings, Upstream
 from freddy.server.providers.embedded import diagnosis, libgomp, weights
 from freddy.server.providers.embedded.child import Death
@@ -252,18 +253,20 @@ def _models(settings: Settings) -> Iterator[Check]:
 
 def _upstream(upstream: Upstream) -> Check:
     name = f"upstream {upstream.name}"
-    headers = {"authorization": f"Bearer {upstream.key}"} if upstream.key else {}
     try:
-        answer = httpx2.get(f"{upstream.url}/models", headers=headers, timeout=UPSTREAM_SECONDS)
+        url, headers = upstreams.address(upstream), upstreams.greeting(upstream)
+        answer = httpx2.get(f"{url}/models", headers=headers, timeout=UPSTREAM_SECONDS)
+    except ValueError as error:
+        return Check(name, "problem", str(error), "correct it in the settings: the server does not start before")
     except httpx2.HTTPError as error:
-        said = f"{upstream.url} cannot be reached: {error or type(error).__name__}"
+        said = f"{url} cannot be reached: {error or type(error).__name__}"
         return Check(name, "problem", said, "check the address and the network")
     if answer.status_code in (401, 403):
-        said = f"{upstream.url} refuses the key ({answer.status_code})"
+        said = f"{url} refuses the key ({answer.status_code})"
         return Check(name, "problem", said, "correct its key")
     if answer.is_success:
-        return Check(name, "ok", f"{upstream.url} answers")
-    said = f"{upstream.url}/models answers {answer.status_code}"
+        return Check(name, "ok", f"{url} answers")
+    said = f"{url}/models answers {answer.status_code}"
     return Check(name, "warning", said, "most servers list their models there: check that the address ends in /v1")
 
 

@@ -4,20 +4,19 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import assert_never
 
 from msgspec import Struct
-from msgspec.structs import replace
 from starlette.types import ASGIApp
 
-from freddy.server import world
+from freddy.server import upstreams, world
 from freddy.server.accounts import development, keys
-from freddy.server.config import Settings, Upstream, dev_key, proxy_for
+from freddy.server.accounts.provider_keys import ProviderKeys
+from freddy.server.config import ConfigError, Settings, dev_key
 from freddy.server.core.accounts import ApiKey, Caller
 from freddy.server.core.profile import Profile
 from freddy.server.dialects.freddy import Freddy
@@ -26,45 +25,61 @@ from freddy.server.dialects.freddy.response import Units
 from freddy.server.http import app
 from freddy.server.http.auth import Auth
 from freddy.server.http.hangups import Hangups
+from freddy.server.http.routes.files import FileRoutes
 from freddy.server.http.routes.health import HealthRoutes
 from freddy.server.http.routes.models import ModelRoutes
 from freddy.server.http.routes.pages import PageRoutes
+from freddy.server.http.routes.provider_keys import ProviderKeyRoutes
 from freddy.server.http.routes.responses import ResponseRoutes
 from freddy.server.http.routes.threads import ThreadRoutes
+from freddy.server.knowledge.extract import Extractor
+from freddy.server.knowledge.files import Files
+from freddy.server.knowledge.links import Links
 from freddy.server.listeners.metrics import Metrics
-from freddy.server.ports.model import Model
+from freddy.server.ports.blobs import Blobs
+from freddy.server.ports.model import Model, Provider
 from freddy.server.ports.wire import Limits
-from freddy.server.providers._proxied import ProxiedWire
+from freddy.server.providers._directory import Directory
 from freddy.server.providers._wire import PooledWire
-from freddy.server.providers.anthropic.adapter import Anthropic
 from freddy.server.providers.compatible.adapter import Compatible
+from freddy.server.providers.compatible.catalog import LLAMA_CPP
 from freddy.server.providers.embedded import arrival, catalog, weights
 from freddy.server.providers.embedded.adapter import PROVIDER, Embedded
 from freddy.server.providers.embedded.child import Address
 from freddy.server.providers.embedded.child import Limits as EngineLimits
 from freddy.server.providers.embedded.engine import Engine
-from freddy.server.providers.openai.adapter import OpenAI
+from freddy.server.runtime.health import Health
 from freddy.server.runtime.history import History
 from freddy.server.runtime.host import Host
+from freddy.server.runtime.media import Media
 from freddy.server.runtime.prepare import Preparation
 from freddy.server.runtime.recorder import Recorder
 from freddy.server.runtime.repeats import Repeats
 from freddy.server.runtime.responses import Responses
-from freddy.server.runtime.routing import Candidate, Routing
+from freddy.server.runtime.retrying import Policy
+from freddy.server.runtime.route import Candidate, Means
+from freddy.server.runtime.routing import Routing
 from freddy.server.runtime.runner import Runner
 from freddy.server.runtime.threads import Threads
+from freddy.server.sealing import AesSealer
+from freddy.server.stores.blobs.local import LocalBlobs
+from freddy.server.stores.blobs.s3 import S3Blobs
 from freddy.server.stores.channels.memory import MemoryChannel
 from freddy.server.stores.sql.accounts import SqlAccounts
 from freddy.server.stores.sql.claim import claimed
 from freddy.server.stores.sql.engine import Database
+from freddy.server.stores.sql.provider_keys import SqlProviderKeys
 from freddy.server.stores.sql.responses import SqlResponses
 from freddy.server.stores.sql.threads import SqlThreads
+from freddy.server.stores.sql.uploads import SqlFiles
 
 _log = logging.getLogger(__name__)
 
 DISTRIBUTION = "freddy-gateway"
 _FOLLOWABLE = 250
 """Ended responses whose live events stay in memory, each with its whole request; older ones are told from the store."""
+_SWEEP_SECONDS = 600.0
+"""Between two looks for files that have expired and content that broken uploads left."""
 DOCUMENTED_MODELS = (
     "claude-3-5-sonnet-20241022",
     "claude-sonnet-4",
@@ -97,8 +112,11 @@ class House(Struct, frozen=True):
 async def open_house(settings: Settings) -> AsyncIterator[House]:
     """Everything the server is, opened in order and closed in the opposite one.
 
-    Raises `errors.StorageUnavailable` when the database cannot be opened, and OSError for the home folder.
+    Raises `errors.StorageUnavailable` when the database cannot be opened, OSError for the home folder, and
+    `ConfigError` for upstreams that cannot be.
     """
+    if wrong := tuple(upstreams.problems(settings)):
+        raise ConfigError(wrong)
     clock, ids = world.SystemClock(), world.RandomIds()
     release = version(DISTRIBUTION)
     async with AsyncExitStack() as stack:
@@ -107,6 +125,21 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         database = await stack.enter_async_context(Database(settings.store.database))
         responses_store, threads_store = SqlResponses(database), SqlThreads(database)
         accounts = SqlAccounts(database)
+        sealer = AesSealer(settings.secret_keys, file=settings.secret_key_path)
+        brought = ProviderKeys(
+            SqlProviderKeys(database),
+            sealer=sealer,
+            clock=clock,
+            upstreams=frozenset(upstream.name for upstream in settings.upstreams),
+        )
+        files = Files(
+            store=SqlFiles(database),
+            blobs=await asyncio.to_thread(_blobs, settings),
+            clock=clock,
+            ids=ids,
+            max_bytes=settings.files.max_bytes,
+        )
+        await stack.enter_async_context(_swept(files))
         if lost := await responses_store.fail_unfinished((), int(clock.now())):
             _log.warning("responses_interrupted", extra={"count": lost})
         channel = MemoryChannel(
@@ -116,7 +149,10 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             keep_runs=_FOLLOWABLE,
         )
         engine = await stack.enter_async_context(_engine(settings))
-        routing = await _routing(settings, stack, engine)
+        media = _media(files, settings)
+        policy = _policy(settings)
+        means = Means(policy, Health(clock, policy), clock, world.SystemChance(), brought, media)
+        routing = await _routing(settings, stack, engine, means)
         metrics = Metrics(release, lambda: engine.state.phase)
         host = await stack.enter_async_context(
             Host(
@@ -129,7 +165,11 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         )
         responses = Responses(
             preparation=Preparation(
-                routing=routing, history=History(responses_store, threads_store), clock=clock, ids=ids
+                routing=routing,
+                history=History(responses_store, threads_store),
+                clock=clock,
+                ids=ids,
+                media=media,
             ),
             host=host,
             store=responses_store,
@@ -159,6 +199,15 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
                 ),
                 threads=ThreadRoutes(Threads(store=threads_store, clock=clock, ids=ids), max_body_bytes=longest),
                 models=ModelRoutes(routing),
+                provider_keys=ProviderKeyRoutes(brought, max_body_bytes=longest),
+                files=FileRoutes(
+                    files,
+                    Links(sealer, clock),
+                    ids=ids,
+                    hangups=hangups,
+                    max_body_bytes=longest,
+                    public_url=settings.server.public_url,
+                ),
                 health=HealthRoutes(
                     needed={"database": partial(_readable, database)},
                     told={"embedded_model": partial(_told, engine)},
@@ -176,13 +225,13 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         )
 
 
-async def _routing(settings: Settings, stack: AsyncExitStack, engine: Engine) -> Routing:
-    """Who answers to which name: the embedded models, the aliases, then the upstreams in their order."""
-    models: dict[str, Candidate] = {}
+async def _routing(settings: Settings, stack: AsyncExitStack, engine: Engine, means: Means) -> Routing:
+    """Who answers to which name: the embedded models, what the settings say of models, then the upstreams in order."""
+    models: dict[str, list[Candidate]] = {}
     aliases: dict[str, str] = {}
-    patterns: list[tuple[str, Model]] = []
+    patterns: list[tuple[str, Candidate]] = []
     if engine.choice is not None:
-        connect = partial(_embedded_at, engine, limits=_limits(settings))
+        connect = partial(_embedded_at, engine, limits=upstreams.limits(settings))
         embedded = Embedded(
             engine,
             connect,
@@ -190,42 +239,73 @@ async def _routing(settings: Settings, stack: AsyncExitStack, engine: Engine) ->
             queue=settings.engine.queue,
             answer_tokens=settings.engine.answer_tokens,
         )
-        models[DEFAULT_MODEL] = Candidate(embedded)
+        models[DEFAULT_MODEL] = [Candidate(embedded)]
         if settings.development and not settings.upstreams:
             aliases |= dict.fromkeys(DOCUMENTED_MODELS, DEFAULT_MODEL)
-    for upstream in settings.upstreams:
-        model = await stack.enter_async_context(_upstream(upstream, settings))
-        patterns += [(pattern, model) for pattern in upstream.models]
-        models |= {name: Candidate(model, name) for name in upstream.models if "*" not in name}
+    directory = await Directory.load() if settings.upstreams else Directory({})
+    providers: dict[str, Provider] = {}
+    for place, upstream in enumerate(settings.upstreams):
+        provider = await stack.enter_async_context(upstreams.opened(upstream, settings, directory))
+        providers[upstream.name] = provider
+        patterns += [(pattern, Candidate(provider, word=upstream.first_token_seconds)) for pattern in upstream.models]
+        for name in upstream.models:
+            if "*" not in name:
+                candidate = Candidate(provider, name, place, word=upstream.first_token_seconds)
+                models.setdefault(name, []).append(candidate)
         if upstream.default_model and DEFAULT_MODEL not in models:
-            models[DEFAULT_MODEL] = Candidate(model, upstream.default_model)
-    return Routing(models, aliases={**aliases, **settings.aliases}, patterns=patterns)
+            models[DEFAULT_MODEL] = [Candidate(provider, upstream.default_model, word=upstream.first_token_seconds)]
+    words = {upstream.name: upstream.first_token_seconds for upstream in settings.upstreams}
+    for served in settings.models:
+        models[served.name] = [
+            Candidate(providers[way.upstream], way.model, way.order, way.weight, words[way.upstream])
+            for way in served.candidates
+        ]
+    return Routing(models, means, aliases={**aliases, **settings.aliases}, patterns=patterns)
+
+
+def _blobs(settings: Settings) -> Blobs:
+    told = settings.files
+    if told.s3_bucket is None:
+        return LocalBlobs(settings.files_path)
+    return S3Blobs(
+        told.s3_bucket,
+        region=told.s3_region,
+        endpoint=told.s3_endpoint,
+        prefix=told.s3_prefix,
+        access_key=told.s3_access_key,
+        secret_key=told.s3_secret_key,
+    )
 
 
 @asynccontextmanager
-async def _upstream(upstream: Upstream, settings: Settings) -> AsyncIterator[Model]:
-    proxy = proxy_for(upstream.url)
-    wire = (
-        ProxiedWire(upstream.name, upstream.url, limits=_limits(settings), proxy=proxy)
-        if proxy
-        else PooledWire(upstream.name, upstream.url, limits=_limits(settings))
+async def _swept(files: Files) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        sweeping = tasks.create_task(files.keep_swept(seconds=_SWEEP_SECONDS))
+        yield
+        sweeping.cancel()
+
+
+def _media(files: Files, settings: Settings) -> Media:
+    told = settings.files
+    extractor = Extractor(
+        characters=told.max_text_characters,
+        seconds=told.extract_seconds,
+        memory_bytes=told.extract_memory_mib * 1024 * 1024,
     )
-    profile = Profile(name=upstream.name, provider=upstream.name, images=True, files=True, reasoning=True)
-    async with wire:
-        match upstream.kind:
-            case "openai":
-                yield OpenAI(wire, profile, key=upstream.key)
-            case "anthropic":
-                yield Anthropic(wire, replace(profile, max_temperature=1.0), key=upstream.key)
-            case "compatible":
-                yield Compatible(wire, replace(profile, audio=True), key=upstream.key)
-            case _:
-                assert_never(upstream.kind)
+    return Media(files, extractor, turn_bytes=told.max_turn_bytes, cache_bytes=told.cache_bytes)
 
 
-def _limits(settings: Settings) -> Limits:
-    waits = settings.timeouts
-    return Limits(waits.connect_seconds, waits.first_token_seconds, waits.idle_seconds, waits.total_seconds)
+def _policy(settings: Settings) -> Policy:
+    told = settings.routing
+    return Policy(
+        retries=told.retries,
+        every=told.retry_every_failure,
+        longest=told.retry_wait_seconds,
+        cooldown=told.cooldown_seconds,
+        failures=told.cooldown_failures,
+        word=settings.timeouts.first_token_seconds,
+        hedge=told.hedge_seconds,
+    )
 
 
 @asynccontextmanager
@@ -261,7 +341,9 @@ async def _engine(settings: Settings) -> AsyncIterator[Engine]:
 
 
 @asynccontextmanager
-async def _embedded_at(engine: Engine, address: Address, *, limits: Limits) -> AsyncIterator[Model]:
+async def _embedded_at(
+    engine: Engine, address: Address, fields: Mapping[str, object], *, limits: Limits
+) -> AsyncIterator[Model]:
     """The engine behind an address, as what it is: a server that speaks chat completions."""
     name = engine.choice.name if engine.choice else PROVIDER
     profile = Profile(name=name, provider=PROVIDER, context_tokens=engine.context)
@@ -269,7 +351,7 @@ async def _embedded_at(engine: Engine, address: Address, *, limits: Limits) -> A
         PooledWire("The embedded model", address.base_url + "/v1", limits=limits, socket=address.socket) as wire,
         PooledWire("The embedded model", address.base_url, limits=limits, socket=address.socket) as counter,
     ):
-        yield Compatible(wire, profile, key=address.api_key, counter=counter)
+        yield Compatible(wire, profile, key=address.api_key, counter=counter, row=LLAMA_CPP.adding(fields))
 
 
 async def _told(engine: Engine) -> str:

@@ -1,6 +1,7 @@
 """The real clock and the real source of ids."""
 
 import os
+import random
 import time
 
 from freddy.server.core import ids
@@ -12,6 +13,14 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+
+class SystemChance:
+    def __init__(self) -> None:
+        self._random = random.Random()  # noqa: S311 it only spreads waits
+
+    def __call__(self) -> float:
+        return self._random.random()
 
 
 class RandomIds:

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from freddy.server.config.settings import Declared
 
 _PASSWORD = re.compile(r"//[^/@\s]*@")
+_SHORTEST_KEY = 32
+"""Characters of a secret key: 24 random bytes in base64."""
 
 
 def want(one: Declared) -> str:
@@ -31,6 +33,17 @@ def plain(kind: Any) -> Any:  # noqa: ANN401 (a type form has no type of its own
     """The type without `| None`."""
     rest = [part for part in get_args(kind) if part is not type(None)]
     return rest[0] if type(None) in get_args(kind) else kind
+
+
+def secret_keys(text: str) -> str:
+    """Raises ValueError with what would be right."""
+    keys = [key.strip() for key in text.split(",")]
+    if not all(len(key) >= _SHORTEST_KEY and re.fullmatch(r"[\x21-\x7e]+", key) for key in keys):
+        raise ValueError(
+            f"random keys of at least {_SHORTEST_KEY} characters, with commas between them; "
+            "make one with: openssl rand -base64 32"
+        )
+    return ",".join(keys)
 
 
 def url(text: object) -> str:

@@ -13,11 +13,13 @@ import msgspec
 from msgspec import Struct
 
 from freddy.server.config import checks
+from freddy.server.config.models import Models
 from freddy.server.config.settings import (
     OTHER_VARIABLES,
     SECTIONS,
     UPSTREAM_VARIABLES,
     Declared,
+    Served,
     Settings,
     Upstream,
     declared,
@@ -122,11 +124,14 @@ class _Reading:
         settings = Settings(
             **top,
             **sections,
-            upstreams=self._upstreams(),
+            upstreams=(upstreams := self._upstreams()),
+            models=self._models(upstreams),
             aliases=self._aliases(),
         )
         self._check_variables(known)
         self._check_openness(settings)
+        if (settings.files.s3_access_key is None) != (settings.files.s3_secret_key is None):
+            self.problems.append("files.s3_access_key and files.s3_secret_key belong together: set both, or neither")
         return settings
 
     def _value(self, one: Declared) -> object:
@@ -173,6 +178,8 @@ class _Reading:
             raise ValueError(checks.want(one))
         if one.setting.form == "url":
             return checks.url(found)
+        if one.setting.form == "keys":
+            return checks.secret_keys(found)
         if isinstance(found, str):
             found = found.strip()
             if not found:
@@ -190,6 +197,13 @@ class _Reading:
         self.places |= reading.places
         return found
 
+    def _models(self, upstreams: tuple[Upstream, ...]) -> tuple[Served, ...]:
+        reading = Models(self._file, {one.name for one in upstreams})
+        found = reading.read(self._tables.get("models", []))
+        self.problems += reading.problems
+        self.places |= {f"models.{one.name}": str(self._file) for one in found}
+        return found
+
     def _aliases(self) -> dict[str, str]:
         table = self._tables.get("aliases", {})
         if not isinstance(table, dict):
@@ -202,7 +216,7 @@ class _Reading:
         return {name: str(target).strip() for name, target in table.items()}
 
     def _check_file(self, known: Iterable[Declared]) -> None:
-        keys: dict[str, set[str]] = {"": {"upstream", "aliases", *SECTIONS}}
+        keys: dict[str, set[str]] = {"": {"upstream", "models", "aliases", *SECTIONS}}
         for one in known:
             keys.setdefault(one.table, set()).add(one.key)
         for key in self._tables.keys() - keys[""]:
@@ -270,6 +284,11 @@ def _default_home(variables: Mapping[str, str]) -> Path:
 def _absolute(text: str, base: Path | None = None) -> Path:
     path = Path(text.strip()).expanduser()
     return ((base or Path()) / path).absolute()
+
+
+def first_set(names: Iterable[str]) -> str | None:
+    """The value of the first of these variables that is set: vendors have a usual name for their key."""
+    return next((value for name in names if (value := os.environ.get(name, "").strip())), None)  # noqa: TID251
 
 
 def proxy_for(url: str) -> str | None:

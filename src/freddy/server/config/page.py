@@ -55,17 +55,56 @@ A vendor, or any OpenAI-compatible server; one such table for each.
 
 - **`name`** (needed): how logs, metrics and `freddy doctor` call it: lower-case letters, digits and
   `._-`.
-- **`url`** (needed): the address before `/chat/completions`, such as `https://api.openai.com/v1`.
-- **`kind`**: the wire it speaks: `compatible` (chat completions, the default), `openai` (the Responses
-  API) or `anthropic` (the Messages API).
+- **`vendor`**: whose ways it has: `openai`, `anthropic`, or a name out of the
+  [catalog](providers-compatible.md), such as `groq`, `vllm` or `ollama`.
+- **`url`**: the address before `/chat/completions`, such as `https://api.openai.com/v1`. It may be left
+  out for a vendor that has one. Without `vendor`, well-known addresses tell whose they are.
+- **`kind`**: the wire it speaks: `compatible` (chat completions), `openai` (the Responses API),
+  `anthropic` (the Messages API), or one that an installed package brings. By default the vendor's own,
+  else `compatible`.
 - **`key`**: its key; never shown. Keep the file readable by its owner only.
-- **`key_env`**: instead of `key`, the variable that holds it.
+- **`key_env`**: instead of `key`, the variable that holds it. Without either, the vendor's usual variable
+  is read, such as `GROQ_API_KEY`, when `vendor` is set.
+- **`headers`**: more HTTP headers for each request, such as `{ "x-team" = "search" }`.
+- **`organization`**, **`project`**: whom OpenAI charges.
+- **`connect_seconds`**, **`first_token_seconds`**, **`idle_seconds`**, **`total_seconds`**: instead of
+  those of `[timeouts]`.
 - **`models`**: the models that go there: names, or patterns such as `gpt-*`. Default `["*"]`: every
-  model that no other upstream names.
+  model that no other upstream names. A name that several upstreams list is asked of the first of them,
+  and of the next where that fails.
 - **`default_model`**: the model that answers a request that names none.
 
 One upstream, named `upstream`, can be described without a file:
 
+"""
+
+_MODELS = """
+## `[[models]]`
+
+A model as callers name it, when there is more to say than which upstream has it: several candidates, or
+facts that the server does not know.
+
+```toml
+[[models]]
+name = "gpt-4o"
+candidates = [
+    { upstream = "azure-eu", model = "gpt-4o-prod", weight = 3 },
+    { upstream = "azure-us", model = "gpt-4o-prod" },
+    { upstream = "openai", model = "gpt-4o", order = 1 },
+]
+price = { input = 2.5, output = 10, cached = 1.25 }
+```
+
+- **`name`** (needed): what callers ask for.
+- **`candidates`** (needed): who may answer. Those with the lowest `order` (default 0) are asked first; among
+  them each gets a share of the requests by its `weight` (default 1), and requests of one thread go to the
+  same one, which has its beginning cached. Where one fails, the next is asked; see
+  [routing](routing.md).
+- **`description`**, **`context_tokens`**, **`output_tokens`**, **`tools`**, **`parallel_tool_calls`**,
+  **`images`**, **`image_urls`**, **`audio`**, **`files`**, **`reasoning`**, **`sampling`**, **`schemas`**,
+  **`json`**, **`max_temperature`**: facts about the model. `schemas` and `json` say that the upstream
+  guarantees answers of that form.
+- **`price`**: US dollars for a million tokens: `input`, `output`, `cached`, `cache_write`.
 """
 
 _ALIASES = """
@@ -81,7 +120,7 @@ def page() -> str:
     for table, section in SECTIONS.items():
         parts.append(f"## `[{table}]`\n\n{section.__doc__}\n")
         parts += [_entry(one) for one in everything if one.table == table]
-    parts += [_UPSTREAMS + _variables(UPSTREAM_VARIABLES), _ALIASES]
+    parts += [_UPSTREAMS + _variables(UPSTREAM_VARIABLES), _MODELS, _ALIASES]
     parts.append("## Other variables\n\n" + _variables(OTHER_VARIABLES))
     return "\n".join(parts)
 

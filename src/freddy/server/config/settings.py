@@ -10,8 +10,6 @@ from msgspec import NODEFAULT, Struct, structs
 
 DevMode: TypeAlias = Literal["auto", "on", "off"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
-UpstreamKind: TypeAlias = Literal["compatible", "openai", "anthropic"]
-UPSTREAM_KINDS: tuple[UpstreamKind, ...] = get_args(UpstreamKind)
 LogFormat: TypeAlias = Literal["auto", "json", "text"]
 
 ONE_YEAR = 365 * 24 * 3600
@@ -26,7 +24,7 @@ class Setting(Struct, frozen=True):
     high: float | None = None
     secret: bool = False
     shown: str | None = None
-    form: Literal["", "url"] = ""
+    form: Literal["", "url", "keys"] = ""
 
 
 class Declared(Struct, frozen=True):
@@ -112,6 +110,102 @@ class Store(Struct, frozen=True, kw_only=True):
     """Where state is kept."""
 
     database: Annotated[Path, Setting("FREDDY_DATABASE", "The SQLite file.", shown="`freddy.db` in the home folder")]
+
+
+class Files(Struct, frozen=True, kw_only=True):
+    """Where uploaded files are kept, and how large they may be. With a bucket they are kept in S3, else in a folder."""
+
+    folder: Annotated[
+        Path | None,
+        Setting("FREDDY_FILES_FOLDER", "The folder of uploaded files.", shown="`files` in the home folder"),
+    ] = None
+    max_bytes: Annotated[
+        int,
+        Setting("FREDDY_FILES_MAX_BYTES", "Largest file; a larger one gets 413.", low=1024, high=5 * 2**30),
+    ] = 100 * 1024 * 1024
+    max_turn_bytes: Annotated[
+        int,
+        Setting(
+            "FREDDY_FILES_MAX_TURN_BYTES",
+            "The most that uploaded files may add to what a model is asked at once; more gets 413.",
+            low=1024,
+            high=2**31,
+        ),
+    ] = 32 * 1024 * 1024
+    max_text_characters: Annotated[
+        int,
+        Setting(
+            "FREDDY_FILES_MAX_TEXT_CHARACTERS",
+            "Longest text that a model is told of one document; what is longer is cut, and says so.",
+            low=1000,
+            high=50_000_000,
+        ),
+    ] = 1_000_000
+    cache_bytes: Annotated[
+        int,
+        Setting(
+            "FREDDY_FILES_CACHE_BYTES",
+            "Memory for files as models take them, so that the turns of a conversation read them once.",
+            low=0,
+            high=2**34,
+        ),
+    ] = 64 * 1024 * 1024
+    extract_seconds: Annotated[
+        float,
+        Setting("FREDDY_FILES_EXTRACT_SECONDS", "Longest time to read the text of a document.", low=1, high=3600),
+    ] = 60.0
+    extract_memory_mib: Annotated[
+        int,
+        Setting(
+            "FREDDY_FILES_EXTRACT_MEMORY_MIB",
+            "Most memory that reading a document may take, in MiB. It is read in a process of its own.",
+            low=128,
+            high=65536,
+        ),
+    ] = 1024
+    s3_bucket: Annotated[
+        str | None, Setting("FREDDY_FILES_S3_BUCKET", "Keep files in this bucket of S3 instead of the folder.")
+    ] = None
+    s3_endpoint: Annotated[
+        str | None,
+        Setting("FREDDY_FILES_S3_ENDPOINT", "Address of a server that speaks S3, where it is not AWS.", form="url"),
+    ] = None
+    s3_region: Annotated[str, Setting("FREDDY_FILES_S3_REGION", "Region of the bucket.")] = "us-east-1"
+    s3_prefix: Annotated[
+        str | None, Setting("FREDDY_FILES_S3_PREFIX", "Beginning of the names of all objects, such as `freddy/`.")
+    ] = None
+    s3_access_key: Annotated[
+        str | None,
+        Setting(
+            "FREDDY_FILES_S3_ACCESS_KEY",
+            "Access key. Without it the keys are found as AWS' own tools find them: in the `AWS_` variables, or by "
+            "the machine's role.",
+        ),
+    ] = None
+    s3_secret_key: Annotated[
+        str | None, Setting("FREDDY_FILES_S3_SECRET_KEY", "Secret of the access key.", secret=True)
+    ] = None
+
+    def __repr__(self) -> str:
+        return f"Files(folder={self.folder!r}, s3_bucket={self.s3_bucket!r})"
+
+
+class Secrets(Struct, frozen=True, kw_only=True):
+    """How secrets are kept that the server must be able to read again."""
+
+    key: Annotated[
+        str | None,
+        Setting(
+            "FREDDY_SECRET_KEY",
+            "Seals the keys that organizations bring for upstreams. Several, with commas between them: the first "
+            "seals, all open. Without it one is made when it is first needed and kept in the home folder.",
+            secret=True,
+            form="keys",
+        ),
+    ] = None
+
+    def __repr__(self) -> str:
+        return "Secrets()"
 
 
 class Model(Struct, frozen=True, kw_only=True):
@@ -211,6 +305,60 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     ] = 600.0
 
 
+class Routing(Struct, frozen=True, kw_only=True):
+    """What happens when an upstream fails. Nothing is asked again once the model has said a word."""
+
+    retries: Annotated[
+        int,
+        Setting(
+            "FREDDY_RETRIES",
+            "Further tries with an upstream that could not be reached, or that says (`Retry-After`) when to come back.",
+            low=0,
+            high=10,
+        ),
+    ] = 2
+    retry_every_failure: Annotated[
+        bool,
+        Setting(
+            "FREDDY_RETRY_EVERY_FAILURE",
+            "Whether an upstream is also asked again after any other failure that may pass, such as status 500. "
+            "Most clients do that by themselves, and the tries multiply.",
+        ),
+    ] = False
+    retry_wait_seconds: Annotated[
+        float,
+        Setting(
+            "FREDDY_RETRY_WAIT_SECONDS",
+            "The longest wait that an upstream can ask for; where it asks for more, the caller is told to wait.",
+            low=0,
+            high=600,
+        ),
+    ] = 2.0
+    cooldown_failures: Annotated[
+        int,
+        Setting("FREDDY_COOLDOWN_FAILURES", "Failures in a row after which a candidate rests.", low=1, high=1000),
+    ] = 3
+    cooldown_seconds: Annotated[
+        float,
+        Setting(
+            "FREDDY_COOLDOWN_SECONDS",
+            "How long it rests: meanwhile the other candidates of its model are asked first.",
+            low=0,
+            high=86400,
+        ),
+    ] = 30.0
+    hedge_seconds: Annotated[
+        float,
+        Setting(
+            "FREDDY_HEDGE_SECONDS",
+            "A candidate that is silent for so long is not waited for alone: the next one is asked as well, and the "
+            "first to speak answers. Both may charge for it. 0 is never.",
+            low=0,
+            high=3600,
+        ),
+    ] = 0.0
+
+
 class Channel(Struct, frozen=True, kw_only=True):
     """How long a response's events can be followed again."""
 
@@ -250,21 +398,78 @@ class Log(Struct, frozen=True, kw_only=True):
     )
 
 
-class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Upstream(Struct, frozen=True, kw_only=True):
     """A vendor or a server of one's own. `models` are names or patterns such as `gpt-*`; `*` is any other."""
 
     name: str
-    url: str
-    """The address before `/chat/completions`, `/responses` or `/messages`, such as `https://api.openai.com/v1`."""
-    kind: UpstreamKind = "compatible"
-    """The wire it speaks: chat completions, OpenAI's Responses API, or Anthropic's Messages API."""
+    url: str | None = None
+    """The address before `/chat/completions`, `/responses` or `/messages`, such as `https://api.openai.com/v1`.
+
+    None is the vendor's own.
+    """
+    vendor: str | None = None
+    """Whose ways it has: a name from the catalog, such as `groq` or `vllm`. None is told by the url, if at all."""
+    kind: str | None = None
+    """The wire it speaks: `compatible` (chat completions), `openai` (Responses), `anthropic` (Messages), or one of an
+    installed package. None is the vendor's own.
+    """
     key: str | None = None
     models: tuple[str, ...] = ("*",)
     default_model: str | None = None
     """Answers requests that name no model."""
+    headers: Mapping[str, str] = {}
+    organization: str | None = None
+    project: str | None = None
+    connect_seconds: float | None = None
+    first_token_seconds: float | None = None
+    idle_seconds: float | None = None
+    total_seconds: float | None = None
 
     def __repr__(self) -> str:
         return f"Upstream(name={self.name!r}, url={self.url!r}, models={self.models!r})"
+
+
+class Way(Struct, frozen=True, kw_only=True):
+    """A candidate of a model: the upstream called so, and its name for the model.
+
+    The lowest `order` is asked first; requests are shared by `weight` among those of the same order.
+    """
+
+    upstream: str
+    model: str
+    order: int = 0
+    weight: float = 1.0
+
+
+class Price(Struct, frozen=True, kw_only=True):
+    """US dollars for a million tokens."""
+
+    input: float
+    output: float
+    cached: float | None = None
+    cache_write: float | None = None
+
+
+class Served(Struct, frozen=True, kw_only=True):
+    """A model as callers name it: who may answer, and facts that the operator knows. None leaves a fact alone."""
+
+    name: str
+    candidates: tuple[Way, ...]
+    description: str | None = None
+    context_tokens: int | None = None
+    output_tokens: int | None = None
+    tools: bool | None = None
+    parallel_tool_calls: bool | None = None
+    images: bool | None = None
+    image_urls: bool | None = None
+    audio: bool | None = None
+    files: bool | None = None
+    reasoning: bool | None = None
+    sampling: bool | None = None
+    schemas: bool | None = None
+    json: bool | None = None
+    max_temperature: float | None = None
+    price: Price | None = None
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -279,13 +484,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     server: Server = Server()
     dev: Development = Development()
     store: Store
+    files: Files = Files()
+    secrets: Secrets = Secrets()
     model: Model = Model()
     engine: Engine = Engine()
     timeouts: Timeouts = Timeouts()
+    routing: Routing = Routing()
     channel: Channel = Channel()
     accounting: Accounting = Accounting()
     log: Log = Log()
     upstreams: tuple[Upstream, ...] = ()
+    models: tuple[Served, ...] = ()
     aliases: Mapping[str, str] = {}
     """A model name as callers say it → the model that answers."""
 
@@ -306,6 +515,21 @@ class Settings(Struct, frozen=True, kw_only=True):
         return self.home / "dev_key"
 
     @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """The secret keys that are set; the first seals."""
+        return tuple(self.secrets.key.split(",")) if self.secrets.key else ()
+
+    @property
+    def secret_key_path(self) -> Path:
+        """The file of the secret key that is made where none is set."""
+        return self.home / "secret_key"
+
+    @property
+    def files_path(self) -> Path:
+        """The folder of uploaded files."""
+        return self.files.folder or self.home / "files"
+
+    @property
     def models_path(self) -> Path:
         """The folder of pulled models."""
         return self.home / "models"
@@ -315,9 +539,12 @@ SECTIONS: dict[str, type[Struct]] = {
     "server": Server,
     "dev": Development,
     "store": Store,
+    "files": Files,
+    "secrets": Secrets,
     "model": Model,
     "engine": Engine,
     "timeouts": Timeouts,
+    "routing": Routing,
     "channel": Channel,
     "accounting": Accounting,
     "log": Log,
@@ -327,7 +554,8 @@ UPSTREAM_VARIABLES: dict[str, str] = {
     "FREDDY_UPSTREAM_URL": "Address of an OpenAI-compatible server, for the upstream named `upstream`.",
     "FREDDY_UPSTREAM_KEY": "Its key.",
     "FREDDY_UPSTREAM_MODELS": "Its models: names or patterns, with commas between them (default `*`).",
-    "FREDDY_UPSTREAM_KIND": "Its wire: `compatible` (the default), `openai` or `anthropic`.",
+    "FREDDY_UPSTREAM_VENDOR": "Whose ways it has, such as `groq` or `vllm`; then the address may be left out.",
+    "FREDDY_UPSTREAM_KIND": "Its wire: `compatible`, `openai` or `anthropic`; by default the vendor's own.",
 }
 OTHER_VARIABLES: dict[str, str] = {
     "FREDDY_CONFIG": "Path of the settings file.",

@@ -1,4 +1,4 @@
-"""Reads the upstreams: the `[[upstream]]` tables of the file, and the one that three variables describe."""
+"""Reads the upstreams: the `[[upstream]]` tables of the file, and the one that some variables describe."""
 
 import re
 from collections.abc import Mapping
@@ -8,10 +8,13 @@ from typing import Any
 from msgspec import structs
 
 from freddy.server.config import checks
-from freddy.server.config.settings import UPSTREAM_KINDS, UPSTREAM_VARIABLES, Upstream
+from freddy.server.config.settings import UPSTREAM_VARIABLES, Upstream
+from freddy.server.config.tables import Table
 
-_KEYS = ("name", "url", "kind", "key", "key_env", "models", "default_model")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
+_TEXTS = ("url", "vendor", "kind", "default_model", "organization", "project")
+_SECONDS = ("connect_seconds", "first_token_seconds", "idle_seconds", "total_seconds")
+_KEYS = ("name", *_TEXTS, "key", "key_env", "models", "headers", *_SECONDS)
 
 
 class Upstreams:
@@ -42,49 +45,53 @@ class Upstreams:
             self.places[f"upstream.{short.name}"] = "environment"
         return tuple(found.values())
 
-    def _from_table(self, where: str, table: object) -> Upstream | None:
-        if not isinstance(table, dict):
+    def _from_table(self, where: str, values: object) -> Upstream | None:
+        if not isinstance(values, dict):
             self._say(f"{where} must be a table")
             return None
         before = len(self.problems)
-        for key in sorted(table.keys() - set(_KEYS)):
-            self._say(f"{where} has no key {key!r}{checks.meant(key, _KEYS)}")
-        for key in ("name", "url"):
-            if key not in table:
-                self._say(f"{where} needs a {key}")
-        for key in ("name", "url", "kind", "key", "key_env", "default_model"):
-            given = table.get(key, "x")
-            if not (isinstance(given, str) and given.strip()):
-                said = "" if key == "key" else f", not {given!r}"
-                self._say(f"{where}: {key} must be a text that is not empty{said}")
-        models = table.get("models", ["*"])
-        if not (isinstance(models, list) and models and all(isinstance(one, str) and one for one in models)):
-            self._say(f'{where}: models must be a list such as ["gpt-4o", "gpt-5*"], not {models!r}')
-        fields: dict[str, Any] = {key: table[key] for key in _KEYS if key in table}
-        if "key_env" in fields:
-            fields["key"] = self._named_key(where, fields)
+        table = Table(where, values, self._say)
+        table.only(_KEYS)
+        fields: dict[str, Any] = {"name": table.text("name", needed=True)}
+        fields |= {key: table.text(key) for key in _TEXTS}
+        fields |= {key: table.number(key, 0.1, 86400) for key in _SECONDS}
+        fields |= {"key": self._key(table), "models": table.texts("models", '["gpt-4o", "gpt-5*"]')}
+        fields["headers"] = table.words("headers")
+        if not {"url", "vendor"} & values.keys():
+            self._say(f"{where} needs a url, or a vendor that has one")
         if len(self.problems) > before:
             return None
-        fields.pop("key_env", None)
-        return self._checked(where, Upstream(**{**fields, "models": tuple(models)}))
+        return self._checked(where, Upstream(**{key: value for key, value in fields.items() if value is not None}))
 
-    def _named_key(self, where: str, fields: Mapping[str, Any]) -> str | None:
-        variable = fields["key_env"]
-        if "key" in fields:
-            self._say(f"{where} has both key and key_env; remove one")
-        elif isinstance(variable, str) and variable.strip() and variable not in self._variables:
-            self._say(f"{where}: key_env names the variable {variable!r}, which is not set")
-        return self._variables.get(str(variable))
+    def _key(self, table: Table) -> str | None:
+        key, variable = table.text("key", secret=True), table.text("key_env")
+        if variable is None:
+            return key
+        if "key" in table:
+            self._say(f"{table.where} has both key and key_env; remove one")
+        elif variable not in self._variables:
+            self._say(f"{table.where}: key_env names the variable {variable!r}, which is not set")
+        return self._variables.get(variable)
 
     def _from_variables(self) -> Upstream | None:
-        url, key, models, kind = (self._variables.get(name) for name in UPSTREAM_VARIABLES)
-        if url is None:
-            for name in UPSTREAM_VARIABLES.keys() & self._variables.keys():
+        given = {name: self._variables[name] for name in UPSTREAM_VARIABLES if name in self._variables}
+        url, vendor = given.get("FREDDY_UPSTREAM_URL"), given.get("FREDDY_UPSTREAM_VENDOR")
+        if url is None and vendor is None:
+            for name in given:
                 self._say(f"{name} is set, but FREDDY_UPSTREAM_URL is not; set both, or neither")
             return None
-        names = tuple(name.strip() for name in (models or "*").split(",") if name.strip())
-        fields: dict[str, Any] = {"kind": kind} if kind else {}
-        return self._checked("FREDDY_UPSTREAM_URL", Upstream(name="upstream", url=url, key=key, models=names, **fields))
+        names = tuple(name.strip() for name in given.get("FREDDY_UPSTREAM_MODELS", "*").split(",") if name.strip())
+        return self._checked(
+            "FREDDY_UPSTREAM_URL" if url else "FREDDY_UPSTREAM_VENDOR",
+            Upstream(
+                name="upstream",
+                url=url,
+                vendor=vendor,
+                kind=given.get("FREDDY_UPSTREAM_KIND"),
+                key=given.get("FREDDY_UPSTREAM_KEY"),
+                models=names,
+            ),
+        )
 
     def _checked(self, where: str, upstream: Upstream) -> Upstream | None:
         if not _NAME.fullmatch(upstream.name) or upstream.name == "embedded":
@@ -93,13 +100,12 @@ class Upstreams:
                 f"it is {upstream.name!r}"
             )
             return None
-        if upstream.kind not in UPSTREAM_KINDS:
-            self._say(f"{where}: kind must be one of {', '.join(UPSTREAM_KINDS)}, not {upstream.kind!r}")
-            return None
         key = upstream.key.strip() if upstream.key else None
         if key is not None and not (key.isascii() and key.isprintable()):
             self._say(f"{where}: key has characters that cannot stand in an HTTP header")
             return None
+        if upstream.url is None:
+            return structs.replace(upstream, key=key)
         if "@" in upstream.url:
             self._say(f"{where}: url must be without user and password; the key stands in key or key_env")
             return None

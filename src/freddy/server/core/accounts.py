@@ -10,7 +10,10 @@ Scope: TypeAlias = Literal[
     "threads:read",
     "threads:write",
     "models:read",
+    "files:read",
+    "files:write",
     "keys:manage",
+    "providers:manage",
 ]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 

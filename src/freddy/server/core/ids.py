@@ -13,6 +13,7 @@ CALL: Final = "call"
 OTHER_ITEM: Final = "item"
 THREAD: Final = "thrd"
 KEY: Final = "key"
+FILE: Final = "file"
 REQUEST: Final = "req"
 
 NewId: TypeAlias = Callable[[str], str]

@@ -26,6 +26,8 @@ class Profile(Struct, frozen=True):
     files: bool = False
     """Whether documents are read as they are, in the kinds of `file_types`; else only their text can be told."""
     file_types: tuple[str, ...] = ("application/pdf",)
+    file_urls: bool = False
+    """Whether documents may be given by http address, where they are read at all."""
     reasoning: bool = False
     sampling: bool = True
     """Whether temperature and its like may be set."""

@@ -62,8 +62,9 @@ class Metrics:
         found.seconds.observe(seconds)
         if first_delta_seconds is not None:
             found.first_token.observe(first_delta_seconds)
-        if response.failure is not None:
-            self._failed(response.provider, response.failure.code)
+        for attempt in response.attempts:
+            if attempt.code:
+                self._failed(attempt.provider, attempt.code)
         if usage := response.usage:
             found.input_tokens += usage.input_tokens
             found.cached_tokens += usage.cached_tokens

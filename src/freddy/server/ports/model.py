@@ -1,7 +1,7 @@
 """The need for a language model, and for the providers that have some."""
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from freddy.server.core.deltas import Delta
 from freddy.server.core.profile import Availability, Profile
@@ -31,6 +31,15 @@ class Model(Protocol):
 
     async def count(self, turn: Turn) -> int | None:
         """Input tokens that the turn takes, or None when this model cannot tell without answering."""
+        ...
+
+
+@runtime_checkable
+class Enforcing(Protocol):
+    """A model that can tell of each turn whether it sees to the form of the answer; else `Profile` says it of all."""
+
+    async def enforces(self, turn: Turn) -> bool:
+        """Whether an answer that is not cut off is sure to have the form that the turn asks for."""
         ...
 
 

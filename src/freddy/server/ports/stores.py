@@ -9,7 +9,9 @@ from typing import Literal, Protocol, TypeAlias
 from msgspec import Struct
 
 from freddy.server.core.accounts import ApiKey, Organization
+from freddy.server.core.files import File, Purpose
 from freddy.server.core.items import Item
+from freddy.server.core.provider_keys import ProviderKey
 from freddy.server.core.response import Response
 from freddy.server.core.threads import Thread
 
@@ -134,4 +136,82 @@ class AccountStore(Protocol):
 
     async def update_key(self, key: ApiKey) -> bool:
         """Replaces name, scopes, organizations, expiry and revocation."""
+        ...
+
+
+class ProviderKeyStore(Protocol):
+    """Keys that organizations bring: one for each upstream."""
+
+    async def put(self, key: ProviderKey) -> ProviderKey:
+        """Keeps the key, in the place of the one before. The answer is what is kept: `created_at` stays the first."""
+        ...
+
+    async def list(self, organization_id: str) -> Sequence[ProviderKey]:
+        """By the name of the upstream."""
+        ...
+
+    async def list_all(self) -> Sequence[ProviderKey]:
+        """Of every organization, for the operator."""
+        ...
+
+    async def reseal(self, key: ProviderKey, sealed: bytes) -> bool:
+        """Replaces how the same key is sealed; whether it was still sealed as `key` says."""
+        ...
+
+    async def delete(self, organization_id: str, upstream: str) -> bool:
+        """Whether it was there."""
+        ...
+
+
+class FilePage(Struct, frozen=True):
+    """Files by the time of their upload. `after` is the id before the page, even of a file that is gone."""
+
+    limit: int = 20
+    order: Order = "desc"
+    after: str | None = None
+    skip: int = 0
+    purpose: Purpose | None = None
+
+
+class FileStore(Protocol):
+    """Files, and the names of blobs that no file has: those being written and those to be removed.
+
+    `now` is in Unix seconds: what has expired by then is not there.
+    """
+
+    async def begin(self, file_id: str) -> None:
+        """Remembers the blob of a file to be, before anything is written to it.
+
+        Raises `errors.Conflict` when the id is taken, by a file or by another that begins.
+        """
+        ...
+
+    async def add(self, files: Sequence[File]) -> None:
+        """Keeps the files, and forgets that nobody has their blobs."""
+        ...
+
+    async def find(self, organization_id: str, file_ids: Sequence[str], now: int) -> Mapping[str, File]:
+        """The files among these ids."""
+        ...
+
+    async def list(self, organization_id: str, page: FilePage, now: int) -> tuple[Sequence[File], bool]:
+        """A page, and whether more follow."""
+        ...
+
+    async def count(self, organization_id: str, now: int) -> int: ...
+
+    async def delete(self, organization_id: str, file_id: str, now: int) -> bool:
+        """Whether it was there. Nobody has its blob any more."""
+        ...
+
+    async def expire(self, now: int) -> int:
+        """Deletes what has expired, in all organizations. Returns how many."""
+        ...
+
+    async def orphans(self) -> Sequence[str]:
+        """The blobs that no file has."""
+        ...
+
+    async def forget(self, blobs: Sequence[str]) -> None:
+        """These blobs are gone."""
         ...

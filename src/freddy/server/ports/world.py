@@ -13,6 +13,12 @@ class Clock(Protocol):
         ...
 
 
+class Chance(Protocol):
+    def __call__(self) -> float:
+        """At random from 0 up to 1."""
+        ...
+
+
 class IdSource(Protocol):
     def new(self, prefix: str) -> str:
         """A fresh id: see `core.ids.write`."""

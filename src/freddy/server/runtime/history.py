@@ -28,14 +28,18 @@ class History:
         return [item for item in before if not _is_stale(item, request, answered)]
 
     async def resolve(self, organization_id: str, input_: Sequence[items.Item]) -> tuple[items.Item, ...]:
-        """The input with every reference replaced by the item it names. Raises `errors.InvalidRequest`."""
+        """The input with every reference replaced by the item it names. Raises `errors.InvalidRequest`.
+
+        A thought that comes back without its sealed part is as good as a reference, where it is kept.
+        """
         wanted = [item.id for item in input_ if _is_reference(item)]
-        if not wanted:
+        thoughts = [item.id for item in input_ if _is_unsealed(item)]
+        if not wanted and not thoughts:
             return tuple(input_)
-        found = await self._responses.find_items(organization_id, wanted)
+        found = await self._responses.find_items(organization_id, [*wanted, *thoughts])
         if missing := [item_id for item_id in wanted if item_id not in found]:
             raise errors.InvalidRequest(f"Item with id {missing[0]!r} not found", param="input", code="item_not_found")
-        return tuple(found[item.id] if _is_reference(item) else item for item in input_)
+        return tuple(_kept(item, found.get(item.id)) for item in input_)
 
     async def _require(self, organization_id: str, thread_id: str) -> None:
         if await self._threads.get(organization_id, thread_id) is None:
@@ -71,5 +75,17 @@ def _is_stale(item: items.Item, request: Request, answered: set[str]) -> bool:
             return False
 
 
+def _kept(item: items.Item, found: items.Item | None) -> items.Item:
+    if found is None:
+        return item
+    whole = _is_reference(item) or (_is_unsealed(item) and isinstance(found, items.Reasoning))
+    return found if whole else item
+
+
 def _is_reference(item: items.Item) -> bool:
     return isinstance(item, items.Other) and item.type == "item_reference"
+
+
+def _is_unsealed(item: items.Item) -> bool:
+    """Callers that did not ask for the sealed part send back what they were shown, with its id."""
+    return isinstance(item, items.Reasoning) and item.encrypted is None

@@ -11,7 +11,9 @@ from freddy.server.core.run import CallModel, Run, decide
 from freddy.server.core.turn import Turn
 from freddy.server.ports.model import Model
 from freddy.server.ports.world import Clock, IdSource
+from freddy.server.runtime import forms
 from freddy.server.runtime.history import History
+from freddy.server.runtime.media import Media
 from freddy.server.runtime.routing import Routing
 
 
@@ -29,43 +31,48 @@ class Prepared(Struct, frozen=True):
 
 
 class Preparation:
-    def __init__(self, *, routing: Routing, history: History, clock: Clock, ids: IdSource) -> None:
+    def __init__(
+        self, *, routing: Routing, history: History, clock: Clock, ids: IdSource, media: Media | None = None
+    ) -> None:
+        """Without `media` there are no files that a request could name."""
         self._routing = routing
         self._history = history
+        self._media = media
         self._clock = clock
         self._ids = ids
 
     async def prepare(self, request: Request, caller: Caller) -> Prepared:
         """Raises what keeps the run from starting: `errors.ModelNotFound`, `InvalidRequest`, `NotFound`, …"""
         _refuse(request)
-        candidate = self._routing.find(request.model)
+        route = self._routing.find(request.model)
         organization_id = caller.organization_id
         resolved = await self._history.resolve(organization_id, request.input)
+        if self._media is not None:
+            await self._media.check(organization_id, resolved)
         before = await self._history.before(organization_id, request)
         thread = self._thread(request)
         request = replace(request, input=resolved, thread=thread)
-        profile = candidate.model.profile
         response = Response(
             id=self._ids.new(ids.RESPONSE),
             organization_id=organization_id,
             key_id=caller.key_id,
             created_at=int(self._clock.now()),
             status="queued" if request.background else "in_progress",
-            model=candidate.name,
+            model=route.name,
             request=request,
             thread_id=thread.id if thread else None,
-            provider=profile.provider,
-            warnings=_warnings(request, candidate.model),
+            provider=route.profile.provider,
+            warnings=_warnings(request),
         )
         run = Run(
             response=response,
             context=(*before, *resolved),
             instructions=request.instructions,
-            model=candidate.name,
+            model=route.name,
             live=request.stream or request.background,
             cache_key=response.thread_id or request.previous_response_id or response.id,
         )
-        return Prepared(run, candidate.model)
+        return Prepared(run, route)
 
     def _thread(self, request: Request) -> ThreadRef | None:
         """A thread is made at first use; what is not stored has none of its own."""
@@ -88,15 +95,11 @@ def _refuse(request: Request) -> None:
         raise errors.NotFound(f"There is no prompt {request.prompt_id!r}", param="prompt")
     if request.rules and not request.disable_rules:
         raise errors.NotFound(f"There is no rule {request.rules[0]!r}", param="rules")
+    forms.refuse(request.output)
 
 
-def _warnings(request: Request, model: Model) -> tuple[str, ...]:
-    """What the model will not do as asked, although the request is served."""
-    told = []
-    limit = model.profile.max_temperature
-    if request.sampling.temperature is not None and request.sampling.temperature > limit:
-        told.append(f"temperature was lowered to {limit:g}, the highest of {model.profile.name}")
-    told += [
+def _warnings(request: Request) -> tuple[str, ...]:
+    """What this server will not do as asked, whoever answers."""
+    return tuple(
         f"the tool {tool.type} is not run by this server" for tool in request.tools if isinstance(tool, toolspec.Other)
-    ]
-    return tuple(told)
+    )

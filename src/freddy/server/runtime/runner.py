@@ -73,7 +73,8 @@ class Runner:
                 f"{model.profile.provider} ended before its answer did"
             )
         except errors.FreddyError as error:
-            yield [*transcript.close("incomplete"), events.Failed(error.as_failure(), choice=transcript.choice)]
+            used = error.usage if isinstance(error, errors.InvalidOutput) else None
+            yield [*transcript.close("incomplete"), events.Failed(error.as_failure(), used, transcript.choice)]
         except asyncio.CancelledError as stopped:
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()

@@ -1,0 +1,285 @@
+"""One model that callers ask for, and the providers that may answer: who is asked, and who next when that fails."""
+
+import asyncio
+import hashlib
+import math
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from freddy.server.core import deltas, errors
+from freddy.server.core.attempt import Attempt
+from freddy.server.core.profile import Availability, Profile
+from freddy.server.core.turn import Turn
+from freddy.server.core.usage import Usage
+from freddy.server.ports.keys import ProviderKeys
+from freddy.server.ports.model import Model, Provider
+from freddy.server.ports.world import Chance, Clock
+from freddy.server.runtime import retrying
+from freddy.server.runtime.conforming import conforming
+from freddy.server.runtime.health import Health
+from freddy.server.runtime.media import Media
+
+_NOT_WORDS = (deltas.Answering, deltas.Tried, deltas.Chosen)
+"""What is said beside the answer: as long as there is nothing else, somebody else can be asked."""
+_BETTER: tuple[Availability, ...] = ("ready", "starting")
+
+
+class Candidate(Struct, frozen=True):
+    """`provider` may answer; `called` is its name for the model, None where it has but one and names it itself.
+
+    Those with the lowest `order` are asked first; among them each gets a share of the requests by its `weight`.
+    """
+
+    provider: Provider
+    called: str | None = None
+    order: int = 0
+    weight: float = 1.0
+    word: float | None = None
+    """Seconds to its first word, where it has a time of its own."""
+
+
+class Means(Struct, frozen=True):
+    """What every route needs. `keys` is None where organizations have no keys, `media` where there are no files."""
+
+    policy: retrying.Policy
+    health: Health
+    clock: Clock
+    chance: Chance
+    keys: ProviderKeys | None = None
+    media: Media | None = None
+
+
+class Route:
+    """The candidates as one `Model`: once a word was said, whoever said it goes on to the end or fails."""
+
+    def __init__(self, candidates: Sequence[Candidate], means: Means) -> None:
+        self.candidates = tuple(sorted(candidates, key=lambda one: one.order))
+        self._means = means
+
+    @property
+    def name(self) -> str:
+        """What the first candidate calls the model."""
+        first = self.candidates[0]
+        return first.called or self.profile.name
+
+    @property
+    def profile(self) -> Profile:
+        """Of the candidate that is asked first."""
+        return self._plain(self.candidates[0]).profile
+
+    @property
+    def availability(self) -> Availability:
+        """The best of all."""
+        rests = self._means.health.rests
+        told = {self._plain(one).availability for one in self.candidates if not rests(_way(one))}
+        return next((one for one in _BETTER if one in told), "unavailable")
+
+    def warnings(self, turn: Turn) -> Sequence[str]:
+        first = self.candidates[0]
+        return self._plain(first).warnings(_asked(turn, first))
+
+    async def count(self, turn: Turn) -> int | None:
+        first = self.candidates[0]
+        model, _ = await self._model(first, turn)
+        return await model.count(_asked(turn, first))
+
+    async def stream(self, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
+        failure: errors.FreddyError | None = None
+        spent: Usage | None = None
+        waiting = list(self._in_turn(turn))
+        while waiting:
+            said = False
+            try:
+                async with aclosing(self._next(waiting, turn)) as answer:
+                    async for batch in answer:
+                        said = said or _speaks(batch)
+                        yield batch if spent is None else _with(spent, batch)
+            except errors.FreddyError as error:
+                failed = error
+            else:
+                return
+            if said or not retrying.elsewhere(failed):
+                raise failed
+            if isinstance(failed, errors.InvalidOutput) and failed.usage is not None:
+                # An answer of no use is charged for like any other.
+                spent = failed.usage.plus(spent) if spent else failed.usage
+            # What may pass says more to the caller than what another lacked.
+            if failure is None or retrying.passes(failed) or not retrying.passes(failure):
+                failure = failed
+        assert failure is not None
+        raise failure
+
+    def _next(self, waiting: list[Candidate], turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
+        candidate = waiting.pop(0)
+        if self._means.policy.hedge and waiting:
+            return self._hedged(candidate, waiting, turn)
+        return self._tries(candidate, turn)
+
+    async def _hedged(
+        self, candidate: Candidate, waiting: list[Candidate], turn: Turn
+    ) -> AsyncGenerator[Sequence[deltas.Delta], None]:
+        """When the candidate keeps silent for long, the next one is asked too: who speaks first goes on."""
+        lead, spare = self._tries(candidate, turn), self._tries(waiting[0], turn)
+        async with aclosing(lead), aclosing(spare):
+            heard: list[Sequence[deltas.Delta]] = []
+            failure: errors.FreddyError | None = None
+            speaker = None
+            async with asyncio.TaskGroup() as asking:
+                task = asking.create_task(_first_words(lead))
+                asked = {task: lead}
+                done, _ = await asyncio.wait(asked, timeout=self._means.policy.hedge)
+                if not done:
+                    waiting.pop(0)
+                    asked[asking.create_task(_first_words(spare))] = spare
+                while asked and speaker is None:
+                    done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+                    ended = next(task for task in asked if task in done)
+                    said, failed = ended.result()
+                    heard += said
+                    one = asked.pop(ended)
+                    failure = failure or failed
+                    speaker = one if failed is None else None
+                for task in asked:
+                    task.cancel()
+            for batch in heard:
+                yield batch
+            if speaker is None:
+                assert failure is not None
+                raise failure
+            async for batch in speaker:
+                yield batch
+
+    async def _tries(self, candidate: Candidate, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
+        """One candidate, again where that may help and nothing was said."""
+        tried = 0
+        while True:
+            tried += 1
+            said = False
+            began = self._means.clock.monotonic()
+            try:
+                async with aclosing(self._answer(candidate, turn)) as answer:
+                    async for batch in answer:
+                        said = said or _speaks(batch)
+                        yield batch
+            except errors.FreddyError as error:
+                failed = error
+            else:
+                return
+            yield [deltas.Tried(self._attempt(candidate, began, failed))]
+            pause = retrying.pause(failed, tried, self._means.policy, self._means.chance())
+            if said or pause is None:
+                raise failed
+            await asyncio.sleep(pause)
+
+    async def _answer(self, candidate: Candidate, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
+        """One try."""
+        began = self._means.clock.monotonic()
+        model, way = await self._model(candidate, turn)
+        asked = _asked(turn, candidate)
+        if self._means.media is not None:
+            asked = await self._means.media.furnish(asked, model.profile)
+        chosen = deltas.Chosen(candidate.provider.name, model.profile.price, tuple(model.warnings(asked)))
+        first, waits = True, turn.live
+        try:
+            async with aclosing(conforming(model, asked)) as answer:
+                while True:
+                    # The vendor may keep the line open without a word; between words the wire watches.
+                    batch = await (self._word(answer, candidate) if waits else anext(answer, None))
+                    if batch is None:
+                        return
+                    waits = waits and not _speaks(batch)
+                    if isinstance(batch[-1], deltas.Stop):
+                        self._means.health.answered(way)
+                        batch = [*batch[:-1], deltas.Tried(self._attempt(candidate, began)), batch[-1]]
+                    yield [chosen, *batch] if first else batch
+                    first = False
+        except errors.FreddyError as error:
+            self._means.health.failed(way, error)
+            raise
+
+    async def _word(
+        self, answer: AsyncGenerator[Sequence[deltas.Delta], None], candidate: Candidate
+    ) -> Sequence[deltas.Delta] | None:
+        try:
+            async with asyncio.timeout(candidate.word or self._means.policy.word):
+                return await anext(answer, None)
+        except TimeoutError as error:
+            raise errors.ProviderTimeout(f"{candidate.provider.name} did not say a word in time") from error
+
+    async def _model(self, candidate: Candidate, turn: Turn) -> tuple[Model, tuple[str, ...]]:
+        """The model with the key that the organization has for it, and the way to it by which its health is known."""
+        provider, keys = candidate.provider, self._means.keys
+        key = await keys.key(turn.organization_id, provider.name) if keys is not None else None
+        if key is None:
+            return self._plain(candidate), _way(candidate)
+        return provider.model(candidate.called or "", key=key), (*_way(candidate), turn.organization_id)
+
+    def _plain(self, candidate: Candidate) -> Model:
+        return candidate.provider.model(candidate.called or "")
+
+    def _in_turn(self, turn: Turn) -> Sequence[Candidate]:
+        """Those that rest come last: they are better than nobody."""
+        if len(self.candidates) == 1:
+            return self.candidates
+        rests = self._means.health.rests
+        return sorted(
+            self.candidates, key=lambda one: (rests(_way(one)), one.order, -_share(one, turn.cache_key or ""))
+        )
+
+    def _attempt(self, candidate: Candidate, began: float, error: errors.FreddyError | None = None) -> Attempt:
+        return Attempt(
+            provider=candidate.provider.name,
+            model=candidate.called or self._plain(candidate).profile.name,
+            seconds=round(self._means.clock.monotonic() - began, 6),
+            code=error.code if error else "",
+            status=error.status if error else None,
+        )
+
+
+def _with(spent: Usage, batch: Sequence[deltas.Delta]) -> Sequence[deltas.Delta]:
+    last = batch[-1]
+    if isinstance(last, deltas.Stop) and last.usage is not None:
+        return [*batch[:-1], replace(last, usage=last.usage.plus(spent))]
+    return batch
+
+
+def _speaks(batch: Sequence[deltas.Delta]) -> bool:
+    """Whether there is something in it that a caller hears."""
+    return not all(isinstance(one, _NOT_WORDS) for one in batch)
+
+
+async def _first_words(
+    answer: AsyncGenerator[Sequence[deltas.Delta], None],
+) -> tuple[list[Sequence[deltas.Delta]], errors.FreddyError | None]:
+    """What is said up to the first word, and how it failed before that, if it did."""
+    said: list[Sequence[deltas.Delta]] = []
+    try:
+        async for batch in answer:
+            said.append(batch)
+            if _speaks(batch):
+                break
+    except errors.FreddyError as error:
+        return said, error
+    return said, None
+
+
+def _asked(turn: Turn, candidate: Candidate) -> Turn:
+    return turn if candidate.called in (None, turn.model) else replace(turn, model=candidate.called)
+
+
+def _way(candidate: Candidate) -> tuple[str, ...]:
+    return candidate.provider.name, candidate.called or ""
+
+
+def _share(candidate: Candidate, key: str) -> float:
+    """Orders candidates by chance and weight, always alike for the same key: what they cached for it is used again.
+
+    This is weighted rendezvous hashing: https://en.wikipedia.org/wiki/Rendezvous_hashing
+    """
+    if candidate.weight <= 0:
+        return -math.inf
+    told = hashlib.blake2b("\0".join((key, *_way(candidate))).encode(), digest_size=8).digest()
+    return candidate.weight / -math.log((int.from_bytes(told) + 1) / (2**64 + 1))

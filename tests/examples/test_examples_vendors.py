@@ -1,0 +1,128 @@
+"""The examples that concern reasoning, instructions and pictures, with vendors behind the server that watch."""
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_examples import ALL, PICTURES, run
+
+from freddy.server.core.files import File
+from freddy.server.stores.blobs.local import LocalBlobs
+from freddy.server.stores.sql.engine import Database
+from freddy.server.stores.sql.uploads import SqlFiles
+from freddy_process import Served, serving
+from heard import IMAGE, PIXEL, heard
+from promises import promise
+from simulators.aside import Aside
+from simulators.messages import Messages
+from simulators.responses import Responses
+from simulators.script import Answer, Call, text, thought
+
+REASONING = tuple(path for path in ALL if "reasoning" in path.name)
+INSTRUCTIONS = tuple(path for path in ALL if "system-prompt" in path.name and path.name < "090")
+SETTINGS = """
+[[upstream]]
+name = "openai"
+kind = "openai"
+url = "{openai}"
+models = ["gpt-*"]
+
+[[upstream]]
+name = "anthropic"
+kind = "anthropic"
+url = "{anthropic}"
+models = ["claude-*"]
+
+[[models]]
+name = "gpt-4.1-vision"
+candidates = [{{ upstream = "openai", model = "gpt-4.1-vision" }}]
+images = true
+reasoning = false
+"""
+DOT = base64.b64decode(PIXEL)
+
+
+class Vendors:
+    """OpenAI and Anthropic, simulated, and a server that asks them."""
+
+    def __init__(self, server: Served, openai: Responses, anthropic: Messages) -> None:
+        self.server = server
+        self.openai = openai
+        self.anthropic = anthropic
+
+    def run(self, program: Path) -> str:
+        printed = run(program, self.server)
+        assert self.openai.complaints == self.anthropic.complaints == []
+        return printed
+
+
+@contextmanager
+def vendors(home: Path) -> Iterator[Vendors]:
+    openai, anthropic = Responses(answering=_said), Messages(answering=_said)
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / "freddy.toml"
+    with Aside(openai, anthropic):
+        file.write_text(SETTINGS.format(openai=openai.url, anthropic=anthropic.url))
+        with serving(home, FREDDY_CONFIG=str(file)) as server:
+            yield Vendors(server, openai, anthropic)
+
+
+def _said(_: Call) -> Answer:
+    return Answer(thought("Hm."), text("Light ", "leaves."))
+
+
+@pytest.mark.parametrize("program", REASONING, ids=lambda program: program.stem)
+def test_reasoning_is_asked_for_in_the_words_of_each_vendor(program: Path, tmp_path: Path):
+    with vendors(tmp_path / "home") as both:
+        both.run(program)
+        (asked,) = both.openai.calls
+        assert asked.body["model"] == "gpt-5"
+        assert asked.body["reasoning"] == {"effort": "high", "summary": "detailed"}
+        (asked,) = both.anthropic.calls
+        assert asked.body["model"] == "claude-sonnet-4"
+        assert asked.body["thinking"]["budget_tokens"] == 25_000
+
+
+@pytest.mark.parametrize("program", INSTRUCTIONS, ids=lambda program: program.stem)
+def test_a_system_message_instructs_the_vendors_model(program: Path, tmp_path: Path):
+    with vendors(tmp_path / "home") as both:
+        both.run(program)
+        told = heard("openai", both.openai.last.body)
+        assert told["system"] == "You are a helpful Python expert. Always include code examples."
+        assert told["said"] == [("user", "text", "How do I sort a list?")]
+
+
+@promise(46)
+@pytest.mark.parametrize("program", PICTURES, ids=lambda program: program.stem)
+def test_a_picture_that_was_uploaded_reaches_a_model_that_sees(program: Path, tmp_path: Path):
+    home = tmp_path / "home"
+    organization = "org_abc123" if "organization_id" in program.read_text() else "org_local"
+    home.mkdir()
+    asyncio.run(_keep_picture(home, organization))
+    with vendors(home) as both:
+        printed = both.run(program)
+        told = heard("openai", both.openai.last.body)
+        assert told["said"] == [("user", "text", "What is in this image?"), ("user", "image", IMAGE)]
+    if program.suffix == ".sh":
+        assert "leaves." in printed
+
+
+async def _keep_picture(home: Path, organization: str) -> None:
+    """As if it had been uploaded, but under the id that the documentation names."""
+    facts: dict[str, Any] = {"media_type": "image/png", "size": len(DOT), "purpose": "vision", "created_at": 0}
+    facts |= {"filename": "dot.png", "sha256": hashlib.sha256(DOT).hexdigest()}
+    file = File(id="file_abc123", organization_id=organization, **facts)
+
+    async def content() -> AsyncIterator[bytes]:
+        yield DOT
+
+    async with Database(home / "freddy.db") as database:
+        files = SqlFiles(database)
+        await files.begin(file.id)
+        await LocalBlobs(home / "files").write(file.blob, content())
+        await files.add([file])
