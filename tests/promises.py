@@ -90,6 +90,7 @@ PROMISES: Final[dict[int, str]] = {
     90: "`max_output_synapses` bounds what the model generates.",
     91: "A response that reached its limit is `incomplete` and says why.",
     92: "Metadata has at most 16 pairs, keys of 64 and values of 512 characters.",
+    97: "A conversation over the context is an error, or loses its oldest exchanges where `truncation` is `auto`.",
     # Reasoning
     100: "`reasoning` is asked for in one way, whatever the provider.",
     101: "Its effort is one of off, low, medium, high and maximum.",
@@ -100,6 +101,7 @@ PROMISES: Final[dict[int, str]] = {
     106: "`maximum` is OpenAI's `high`, and 50,000 tokens.",
     107: "Its summary is one of auto, concise and detailed.",
     108: "A summary is OpenAI's alone, and no error with Claude.",
+    109: "The same body works with GPT-5 and Claude.",
     110: "Hidden reasoning is told as `reasoning.started` and `reasoning.completed`, without its text.",
     111: "Open thinking is streamed as `thinking.*` while it comes.",
     # Tools
@@ -136,6 +138,7 @@ PROMISES: Final[dict[int, str]] = {
     225: "`top_logprobs` is between 0 and 20, and needs `logprobs`.",
     226: "`presence_penalty` is between -2 and 2.",
     227: "`frequency_penalty` is between -2 and 2.",
+    228: "`verbosity` reaches the models that take it; elsewhere `warnings` names it.",
     # Response object
     229: "A response has id, object, status, model, output and usage.",
     230: "Its time is in Unix seconds, as `created_at` and `createdAt`.",
@@ -206,13 +209,11 @@ LATER: Final[frozenset[int]] = frozenset(
         31,  # `disable_rules` is for keys alone, once users have credentials
         *range(65, 72),  # fitting a long history, and rule contexts
         *(75, 76, 77, 78, 79, 80, 81, 82, 83, 85, 88),  # details of what the server does not do yet
-        *range(93, 100),  # filtering by metadata, limits of the server's own tools, truncation, prompts
-        109,  # the same body before two providers
+        *(93, 94, 95, 96, 98, 99),  # filtering by metadata, limits of the server's own tools, prompts
         112,  # tools beside functions
         *range(118, 124),  # the server's own tool loop
         *range(125, 201),  # search, code, images, computer, connectors, scripts, MCP
         *(207, 208),  # approval, and functions that the server runs
-        228,  # verbosity that reaches the model
         *(235, 236),  # items of the server's own tools
         *(248, 249),  # images in a stream
         286,  # usage by organization

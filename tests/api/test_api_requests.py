@@ -131,6 +131,23 @@ async def test_one_of_several_schemas_can_be_asked_for(gateway, upstream):
     assert asked["schema"] == {"anyOf": [schema["schema"] for schema in schemas]}
 
 
+@promise(97)
+@pytest.mark.parametrize("dialect", ["freddy", "openai"])
+async def test_a_conversation_that_is_too_long_fails_or_loses_its_oldest(gateway, upstream, dialect):
+    long = [{"role": role, "content": f"{role} {number}"} for number in range(4) for role in ("user", "assistant")]
+    asked = [*long, {"role": "user", "content": "And now?"}]
+    overflow = Fault(400, "too long", code="context_length_exceeded")
+    upstream.says(overflow)
+    reply = await gateway.post(*spelled(dialect, input=asked))
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "context_length_exceeded")
+    upstream.says(overflow, Answer(text("Now.")))
+    assert (await gateway.ask(dialect, input=asked, truncation="auto"))["status"] == "completed"
+    assert [message["content"] for message in upstream.last.body["messages"]] == [
+        *("user 2", "assistant 2", "user 3", "assistant 3"),
+        "And now?",
+    ]
+
+
 @promise(216, 217)
 @pytest.mark.parametrize(
     ("more", "param"),

@@ -319,6 +319,45 @@ async def test_an_organization_asks_with_its_own_key_and_its_limits_are_its_own(
     assert "sk-own" in asked.keys
 
 
+def conversation(count, text="word " * 20):
+    def said(number):
+        return (
+            items.Message(f"msg_q{number}", "user", (items.Text(text),)),
+            items.Message(f"msg_a{number}", "assistant", (items.Text(text),)),
+        )
+
+    asked = items.Message("msg_last", "user", (items.Text("And now?"),))
+    return (*(item for number in range(count) for item in said(number)), asked)
+
+
+async def test_a_conversation_that_is_too_long_loses_its_oldest_where_the_caller_lets_it():
+    small = ScriptedModel(*YES, profile=Profile(name="a", provider="a", context_tokens=200))
+    said = conversation(20)
+    await ask(route(small), Turn(model="best", items=said, truncation="auto"))
+    (heard,) = small.turns
+    assert 1 < len(heard.items) < 20
+    assert heard.items == said[-len(heard.items) :]
+    assert heard.items[0].role == "user"
+    await ask(route(small), Turn(model="best", items=said))
+    assert small.turns[-1].items == said
+
+
+async def test_what_the_vendor_finds_too_long_is_halved_until_it_is_not():
+    overflow = errors.ContextOverflow("too long", param="input")
+    moody = Moody("a", (overflow,), (overflow,), (YES,))
+    said = await ask(route(moody), Turn(model="best", items=conversation(8), truncation="auto"))
+    assert [len(turn.items) for turn in moody.turns] == [17, 9, 5]
+    assert tries(said) == [("a", "context_length_exceeded")] * 2 + [("a", "")]
+
+
+@pytest.mark.parametrize("truncation", ["auto", "disabled"])
+async def test_what_cannot_be_shortened_is_too_long(truncation):
+    found = model("a", errors.ContextOverflow("too long", param="input"))
+    with pytest.raises(errors.ContextOverflow):
+        await ask(route(found), Turn(model="best", items=TURN.items, truncation=truncation))
+    assert found.opened == 1
+
+
 async def test_leaving_stops_whoever_answers():
     waiting = model("a", deltas.Text("Y"), asyncio.Event())
     saying = route(waiting).stream(TURN)

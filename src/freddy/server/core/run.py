@@ -120,6 +120,7 @@ def _turn(run: Run) -> Turn:
         parallel_tool_calls=request.parallel_tool_calls,
         live=run.live,
         organization_id=run.response.organization_id,
+        truncation=request.truncation,
         cache_key=run.cache_key,
     )
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+import msgspec
 from msgspec import Raw, Struct
 
 from freddy.server.core import items
@@ -27,6 +28,17 @@ class Function(Struct, frozen=True, tag_field="kind", tag="function", omit_defau
     form: items.CallForm = "function"
     format: MaybeRaw = None
     namespace: str | None = None
+
+    @property
+    def constrained(self) -> bool:
+        """Whether its free text must follow a grammar."""
+        if self.form != "custom" or self.format is None:
+            return False
+        return msgspec.json.decode(self.format, type=_Format).type != "text"
+
+
+class _Format(Struct):
+    type: str = "text"
 
 
 class Other(Struct, frozen=True, tag_field="kind", tag="other"):

@@ -46,6 +46,16 @@ class Transcript:
                     else:
                         told += self._message("text")
                         told += self._in_message(delta)
+                case deltas.Answering(model):
+                    self.model = model
+                case deltas.Chosen():
+                    self._chosen = delta
+                case deltas.Tried(attempt):
+                    self._attempts.append(attempt)
+                case deltas.Stop(reason, usage):
+                    told += self.close("incomplete" if reason in ("length", "content_filter") else "completed")
+                    self.finish, self.usage = reason, usage
+                    told.append(events.TurnDone(reason, usage, self.model, self.choice))
                 case deltas.Refusal():
                     told += self._message("refusal")
                     told += self._in_message(delta)
@@ -63,16 +73,6 @@ class Transcript:
                     told += self._begin_thinking(hidden=hidden)
                 case deltas.Began(phase):
                     told += self._begin_message(phase)
-                case deltas.Answering(model):
-                    self.model = model
-                case deltas.Chosen():
-                    self._chosen = delta
-                case deltas.Tried(attempt):
-                    self._attempts.append(attempt)
-                case deltas.Stop(reason, usage):
-                    told += self.close("incomplete" if reason in ("length", "content_filter") else "completed")
-                    self.finish, self.usage = reason, usage
-                    told.append(events.TurnDone(reason, usage, self.model, self.choice))
                 case _:
                     assert_never(delta)
         return told

@@ -1,5 +1,7 @@
 """Owns what a model is asked once."""
 
+from typing import Literal
+
 from msgspec import Struct
 
 from freddy.server.core import items, request, toolspec
@@ -21,5 +23,7 @@ class Turn(Struct, frozen=True):
     parallel_tool_calls: bool = False
     live: bool = True
     organization_id: str = ""
+    truncation: Literal["auto", "disabled"] = "disabled"
+    """Whether the oldest items may be left out where they are more than the model can read."""
     cache_key: str | None = None
     """Turns with the same key are likely to start alike (a thread, a chain of responses)."""

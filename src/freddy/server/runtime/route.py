@@ -9,7 +9,7 @@ from contextlib import aclosing
 from msgspec import Struct
 from msgspec.structs import replace
 
-from freddy.server.core import deltas, errors
+from freddy.server.core import deltas, errors, window
 from freddy.server.core.attempt import Attempt
 from freddy.server.core.profile import Availability, Profile
 from freddy.server.core.turn import Turn
@@ -17,7 +17,7 @@ from freddy.server.core.usage import Usage
 from freddy.server.ports.keys import ProviderKeys
 from freddy.server.ports.model import Model, Provider
 from freddy.server.ports.world import Chance, Clock
-from freddy.server.runtime import retrying
+from freddy.server.runtime import estimate, retrying
 from freddy.server.runtime.conforming import conforming
 from freddy.server.runtime.health import Health
 from freddy.server.runtime.media import Media
@@ -157,48 +157,44 @@ class Route:
         tried = 0
         while True:
             tried += 1
-            said = False
+            said, way = False, _way(candidate)
             began = self._means.clock.monotonic()
             try:
-                async with aclosing(self._answer(candidate, turn)) as answer:
-                    async for batch in answer:
+                model, way = await self._model(candidate, turn)
+                turn, asked, warnings = await self._prepared(model, candidate, turn)
+                begins = [deltas.Chosen(candidate.provider.name, model.profile.price, warnings)]
+                async with aclosing(conforming(model, asked)) as answer:
+                    while True:
+                        # The vendor may keep the line open without a word; between words the wire watches.
+                        waits = turn.live and not said
+                        batch = await (self._word(answer, candidate) if waits else anext(answer, None))
+                        if batch is None:
+                            return
                         said = said or _speaks(batch)
-                        yield batch
+                        if isinstance(batch[-1], deltas.Stop):
+                            self._means.health.answered(way)
+                            batch = [*batch[:-1], deltas.Tried(self._attempt(candidate, began)), batch[-1]]
+                        yield [*begins, *batch] if begins else batch
+                        begins = []
             except errors.FreddyError as error:
                 failed = error
-            else:
-                return
+            self._means.health.failed(way, failed)
             yield [deltas.Tried(self._attempt(candidate, began, failed))]
+            if not said and isinstance(failed, errors.ContextOverflow) and (shorter := _shorter(turn)) is not None:
+                turn, tried = shorter, 0
+                continue
             pause = retrying.pause(failed, tried, self._means.policy, self._means.chance())
             if said or pause is None:
                 raise failed
             await asyncio.sleep(pause)
 
-    async def _answer(self, candidate: Candidate, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
-        """One try."""
-        began = self._means.clock.monotonic()
-        model, way = await self._model(candidate, turn)
+    async def _prepared(self, model: Model, candidate: Candidate, turn: Turn) -> tuple[Turn, Turn, tuple[str, ...]]:
+        """The turn as far as the model can read it, the same as the model is asked it, and what is lost of it."""
+        turn = _within(turn, model.profile)
         asked = _asked(turn, candidate)
         if self._means.media is not None:
             asked = await self._means.media.furnish(asked, model.profile)
-        chosen = deltas.Chosen(candidate.provider.name, model.profile.price, tuple(model.warnings(asked)))
-        first, waits = True, turn.live
-        try:
-            async with aclosing(conforming(model, asked)) as answer:
-                while True:
-                    # The vendor may keep the line open without a word; between words the wire watches.
-                    batch = await (self._word(answer, candidate) if waits else anext(answer, None))
-                    if batch is None:
-                        return
-                    waits = waits and not _speaks(batch)
-                    if isinstance(batch[-1], deltas.Stop):
-                        self._means.health.answered(way)
-                        batch = [*batch[:-1], deltas.Tried(self._attempt(candidate, began)), batch[-1]]
-                    yield [chosen, *batch] if first else batch
-                    first = False
-        except errors.FreddyError as error:
-            self._means.health.failed(way, error)
-            raise
+        return turn, asked, tuple(model.warnings(asked))
 
     async def _word(
         self, answer: AsyncGenerator[Sequence[deltas.Delta], None], candidate: Candidate
@@ -239,6 +235,23 @@ class Route:
         )
 
 
+def _within(turn: Turn, profile: Profile) -> Turn:
+    """Without what is surely too much, as far as one may guess: the provider counts for itself."""
+    if turn.truncation != "auto" or profile.context_tokens is None:
+        return turn
+    room = profile.context_tokens - (turn.max_output_tokens or 0)
+    kept = window.fitted(turn.items, lambda said: estimate.input_tokens(replace(turn, items=tuple(said))) <= room)
+    return turn if len(kept) == len(turn.items) else replace(turn, items=kept)
+
+
+def _shorter(turn: Turn) -> Turn | None:
+    """Half of what may go is gone. None where nothing may."""
+    if turn.truncation != "auto":
+        return None
+    kept = window.halved(turn.items)
+    return None if len(kept) == len(turn.items) else replace(turn, items=kept)
+
+
 def _with(spent: Usage, batch: Sequence[deltas.Delta]) -> Sequence[deltas.Delta]:
     last = batch[-1]
     if isinstance(last, deltas.Stop) and last.usage is not None:
@@ -248,7 +261,10 @@ def _with(spent: Usage, batch: Sequence[deltas.Delta]) -> Sequence[deltas.Delta]
 
 def _speaks(batch: Sequence[deltas.Delta]) -> bool:
     """Whether there is something in it that a caller hears."""
-    return not all(isinstance(one, _NOT_WORDS) for one in batch)
+    for one in batch:  # noqa: SIM110 a generator costs more than all that is in it, and this runs with every batch
+        if type(one) not in _NOT_WORDS:
+            return True
+    return False
 
 
 async def _first_words(

@@ -199,7 +199,7 @@ _REQUEST = thing(
             "The response to go on from, with all that led to it. Not together with `thread`."
         ),
         "truncation": word(
-            "`auto` is to drop the oldest messages when the input is too long. " + _LATER,
+            "`auto` leaves the oldest exchanges out when the input is too long for the model; `disabled` fails then.",
             ("disabled", "auto"),
             default="disabled",
         ),

@@ -102,7 +102,9 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "reasoning": {"description": "How much a model that can think thinks first. Others ignore it."},
         "include": many("What else to tell.", {"type": "string", "enum": list(INCLUDABLE)}),
         "metadata": METADATA,
-        "truncation": word("What to do with an input that is too long. " + _PASSED_ON, ("disabled", "auto")),
+        "truncation": word(
+            "An input that is too long fails, or loses its oldest exchanges (`auto`).", ("disabled", "auto")
+        ),
         "previous_response_id": {"description": "The response to go on from. Not together with `conversation`."},
         "conversation": {"description": "The thread to go on with: one of /v1/threads, there already. Another is 404."},
         "prompt": {"type": "object", "description": "A prompt template. " + _NONE_YET},
