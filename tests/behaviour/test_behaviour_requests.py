@@ -156,6 +156,18 @@ async def test_sampling_reaches_the_vendor_within_its_bounds(adapter, gateway, u
         assert upstream.last.body["top_p"] == 0.5
 
 
+@promise(228)
+@pytest.mark.parametrize("adapter", WIRES, ids=lambda one: one.name)
+async def test_verbosity_reaches_models_that_take_it_and_is_named_elsewhere(adapter, gateway, upstream):
+    reply = await gateway.ask("freddy", model="thinker", verbosity="low")
+    if adapter.kind == "openai":
+        assert upstream.last.body["text"] == {"verbosity": "low"}
+        assert reply.get("warnings", []) == []
+    else:
+        assert "verbosity" not in upstream.last.body
+        assert any("verbosity" in warning for warning in reply["warnings"])
+
+
 EFFORTS = {
     "low": ("minimal", 2_500),
     "medium": ("medium", 10_000),

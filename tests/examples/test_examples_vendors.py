@@ -76,6 +76,7 @@ def _said(_: Call) -> Answer:
     return Answer(thought("Hm."), text("Light ", "leaves."))
 
 
+@promise(109)
 @pytest.mark.parametrize("program", REASONING, ids=lambda program: program.stem)
 def test_reasoning_is_asked_for_in_the_words_of_each_vendor(program: Path, tmp_path: Path):
     with vendors(tmp_path / "home") as both:

@@ -39,7 +39,7 @@ _ANTHROPIC: Final = Profile(
     schemas=True,
     max_temperature=1.0,
 )
-_COMPATIBLE: Final = Profile(name="", provider="", images=True, audio=True, files=True, reasoning=True)
+_COMPATIBLE: Final = Profile(name="", provider="", images=True, audio=True, files=True, file_urls=True, reasoning=True)
 
 
 class _Ways(Struct, frozen=True):

@@ -11,6 +11,7 @@ from freddy.server.core.profile import Profile
 from freddy.server.core.turn import Turn
 from freddy.server.providers.anthropic import marks
 from freddy.server.providers.anthropic.request import answers, body, count_body
+from freddy.server.providers.anthropic.unmet import unmet
 from freddy_fakes import raw
 from promises import promise
 
@@ -722,3 +723,10 @@ def test_any_conversation_keeps_the_vendors_rules(said, effort):
     assert len(ids) == len(set(ids))
     assert all(len(one) <= 64 and one.replace("-", "").replace("_", "").isalnum() for one in ids)
     assert "tools" in written or not ids
+
+
+@pytest.mark.parametrize(("form", "said"), [({"type": "text"}, 0), ({"type": "grammar", "syntax": "lark"}, 1)])
+def test_a_grammar_of_a_custom_tool_is_named_as_left_out(form, said):
+    tool = toolspec.Function("patch", "Patches", form="custom", format=raw(form))
+    asked = Turn(model="claude-sonnet-4-20250514", items=(), tools=(tool,))
+    assert sum("format of the tool patch" in one for one in unmet(asked, PLAIN)) == said

@@ -203,7 +203,7 @@ def test_a_schema_reaches_every_model_by_a_field_or_in_words(row):
 def test_no_level_of_thinking_is_asked_for_that_the_vendor_does_not_have(row):
     for model in models(row):
         facts = row.of(model)
-        for effort in ("off", "minimal", "low", "medium", "high", "xhigh", "maximum"):
+        for effort in ("off", "minimal", "low", "medium", "high", "xhigh", "max", "maximum"):
             told, lost = ask(row, model, reasoning=request.Reasoning(effort))
             asked = {name: told[name] for name in own_words(facts) if name in told}
             assert not asked or asked in facts.efforts.values()
@@ -267,12 +267,15 @@ def test_thinking_in_tags_is_told_apart_however_it_is_cut(begin, thought, end, t
 
 
 def test_what_a_wire_cannot_carry_is_not_in_the_profile():
-    able = Profile("m", "v", images=True, audio=True, files=True, file_types=("application/pdf", "text/plain"))
+    able = Profile(
+        "m", "v", images=True, audio=True, files=True, file_types=("application/pdf", "text/plain"), file_urls=True
+    )
     ollama, mistral, vllm = (fitted(able, row.facts) for row in (catalog.OLLAMA, catalog.MISTRAL, catalog.VLLM))
     assert (ollama.audio, ollama.files, ollama.image_urls, ollama.schemas) == (False, False, False, False)
     assert (mistral.audio, mistral.files, mistral.file_types) == (True, True, ("application/pdf",))
     assert (mistral.max_temperature, mistral.schemas) == (1.5, False)
     assert (vllm.schemas, vllm.json, vllm.max_temperature) == (True, True, 2.0)
+    assert (mistral.file_urls, vllm.file_urls) == (True, False)
 
 
 def test_the_page_of_vendors_says_what_the_catalog_says():

@@ -13,6 +13,7 @@ def unmet(turn: Turn, profile: Profile) -> Iterator[str]:
     yield from _absent(turn, profile)
     yield from _sampling(turn, profile, planned)
     yield from _thinking(turn, planned)
+    yield from _tools(turn, profile)
 
 
 def _absent(turn: Turn, profile: Profile) -> Iterator[str]:
@@ -56,3 +57,9 @@ def _thinking(turn: Turn, planned: request.Plan) -> Iterator[str]:
         yield f"the effort of reasoning was left out: {planned.limit} tokens of output leave no room for it"
     if planned.thinks and turn.tools and request.forces(turn.tool_choice):
         yield f"the model may answer without a call: {model} cannot be made to call a function as it thinks"
+
+
+def _tools(turn: Turn, profile: Profile) -> Iterator[str]:
+    for tool in turn.tools:
+        if tool.constrained:
+            yield f"the format of the tool {tool.name} was left out: {profile.provider} does not have it"

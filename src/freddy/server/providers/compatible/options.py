@@ -9,7 +9,7 @@ import msgspec
 
 from freddy.server.core import toolspec
 from freddy.server.core.profile import Profile
-from freddy.server.core.request import Effort
+from freddy.server.core.request import Effort, Reasoning, Sampling
 from freddy.server.core.turn import Turn
 from freddy.server.providers.compatible import form, schemas
 from freddy.server.providers.compatible.row import EFFORTS, SAMPLING, Facts, Json, Parameter
@@ -20,6 +20,11 @@ _CUSTOM_PARAMETERS = msgspec.Raw(
 )
 
 
+_COUNT: Json = {"include_usage": True}
+_SAMPLING = Sampling()
+_REASONING = Reasoning()
+
+
 class Options(msgspec.Struct, frozen=True):
     """`fields` of the body, `words` for the system message; `lost` says what has no effect, a sentence each."""
 
@@ -28,11 +33,23 @@ class Options(msgspec.Struct, frozen=True):
     lost: tuple[str, ...]
 
 
-class _Kind(msgspec.Struct):
-    type: str = "text"
+def asks_nothing(turn: Turn) -> bool:
+    """Whether the conversation is all there is, as it mostly is: then nothing can be lost beside it."""
+    return (
+        not turn.tools
+        and turn.max_output_tokens is None
+        and turn.output.mode == "text"
+        and turn.sampling == _SAMPLING
+        and turn.reasoning == _REASONING
+    )
 
 
 def options(turn: Turn, profile: Profile, facts: Facts) -> Options:
+    if asks_nothing(turn) and not facts.thinking_streams and "cache_key" not in facts.takes:
+        plain: Json = {"stream": turn.live}
+        if turn.live and facts.counts:
+            plain["stream_options"] = _COUNT
+        return Options(plain | facts.always, "", ())
     level = _level(turn, profile, facts)
     thinking = _thinks(level, profile, facts)
     telling = _Telling(turn.model, profile, facts, thinking=thinking)
@@ -49,7 +66,7 @@ def options(turn: Turn, profile: Profile, facts: Facts) -> Options:
         live = True
     stream: Json = {"stream": live}
     if live and facts.counts:
-        stream["stream_options"] = {"include_usage": True}
+        stream["stream_options"] = _COUNT
     return Options(stream | telling.fields, shape.words, tuple(dict.fromkeys(telling.lost)))
 
 
@@ -149,7 +166,8 @@ def _sampling(turn: Turn, telling: _Telling) -> None:
 
 def _level(turn: Turn, profile: Profile, facts: Facts) -> Effort | None:
     """The level that the vendor has next to the one that is asked for; of two as near, the higher."""
-    asked = turn.reasoning.effort
+    # The most that a vendor has stands in its row as `maximum`, which is its own `max` where it has one.
+    asked: Effort | None = "maximum" if turn.reasoning.effort == "max" else turn.reasoning.effort
     if asked is None or not profile.reasoning or not facts.efforts:
         return None
     if asked in facts.efforts:
@@ -213,8 +231,7 @@ def _lost_of_tools(tools: Sequence[toolspec.Function], facts: Facts, telling: _T
     if any(tool.strict and not _strict(tool, facts) for tool in tools):
         telling.lose("strict of functions")
     for tool in tools:
-        grammar = tool.format if tool.form == "custom" else None
-        if grammar is not None and msgspec.json.decode(grammar, type=_Kind).type != "text":
+        if tool.constrained:
             telling.lose(f"the format of the tool {tool.name}")
 
 

@@ -11,7 +11,7 @@ from freddy.server.core import items
 from freddy.server.core.profile import Profile
 from freddy.server.core.turn import Turn
 from freddy.server.providers.compatible import catalog, conversation
-from freddy.server.providers.compatible.options import names, options
+from freddy.server.providers.compatible.options import asks_nothing, names, options
 from freddy.server.providers.compatible.row import Facts, Row
 
 
@@ -26,7 +26,7 @@ def body(turn: Turn, profile: Profile, row: Row = catalog.COMPATIBLE) -> bytes:
 def warnings(turn: Turn, profile: Profile, row: Row = catalog.COMPATIBLE) -> tuple[str, ...]:
     """What of the turn the model does not do as it is asked, a sentence each."""
     facts = row.of(turn.model)
-    lost = options(turn, profile, facts).lost
+    lost = () if asks_nothing(turn) else options(turn, profile, facts).lost
     if _details(turn) - {"auto", *facts.image_details, "original" if "high" in facts.image_details else ""}:
         return (*lost, f"the detail of images has no effect with the model {turn.model}")
     return lost

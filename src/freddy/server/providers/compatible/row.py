@@ -173,6 +173,7 @@ def fitted(profile: Profile, facts: Facts) -> Profile:
         image_urls=profile.image_urls and facts.image_urls,
         audio=profile.audio and facts.audio is not None,
         files=profile.files and facts.files is not None,
+        file_urls=profile.file_urls and facts.file_urls,
         file_types=tuple(kind for kind in profile.file_types if kind in facts.file_types),
         max_temperature=min(profile.max_temperature, facts.within.get("temperature", (0.0, 2.0))[1]),
         schemas=profile.schemas or "schema" in facts.guarantees,

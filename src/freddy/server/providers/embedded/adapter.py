@@ -126,8 +126,15 @@ class Embedded:
             async for batch in answer:
                 yield batch
 
-    def warnings(self, turn: Turn) -> Sequence[str]:  # noqa: ARG002
-        return ()
+    def warnings(self, turn: Turn) -> Sequence[str]:
+        lost = []
+        if turn.reasoning.effort not in (None, "off"):
+            lost.append("reasoning.effort")
+        if turn.sampling.verbosity not in (None, "medium"):
+            lost.append("verbosity")
+        if any(tool.constrained for tool in turn.tools):
+            lost.append("the format of custom tools")
+        return [f"{one} has no effect with the model {self.profile.name}" for one in lost]
 
     async def count(self, turn: Turn) -> int | None:
         if self._engine.state.phase != "ready":
