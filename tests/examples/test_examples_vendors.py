@@ -1,22 +1,15 @@
 """The examples that concern reasoning, instructions and pictures, with vendors behind the server that watch."""
 
-import asyncio
 import base64
-import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from test_examples import ALL, PICTURES, run
 
-from freddy.server.core.files import File
-from freddy.server.stores.blobs.local import LocalBlobs
-from freddy.server.stores.sql.engine import Database
-from freddy.server.stores.sql.uploads import SqlFiles
 from freddy_process import Served, serving
-from heard import IMAGE, PIXEL, heard
+from heard import heard
 from promises import promise
 from simulators.aside import Aside
 from simulators.messages import Messages
@@ -44,7 +37,6 @@ candidates = [{{ upstream = "openai", model = "gpt-4.1-vision" }}]
 images = true
 reasoning = false
 """
-DOT = base64.b64decode(PIXEL)
 
 
 class Vendors:
@@ -100,30 +92,13 @@ def test_a_system_message_instructs_the_vendors_model(program: Path, tmp_path: P
 
 @promise(46)
 @pytest.mark.parametrize("program", PICTURES, ids=lambda program: program.stem)
-def test_a_picture_that_was_uploaded_reaches_a_model_that_sees(program: Path, tmp_path: Path):
-    home = tmp_path / "home"
-    organization = "org_abc123" if "organization_id" in program.read_text() else "org_local"
-    home.mkdir()
-    asyncio.run(_keep_picture(home, organization))
-    with vendors(home) as both:
+def test_a_picture_by_its_file_id_reaches_a_model_that_sees(program: Path, tmp_path: Path):
+    with vendors(tmp_path / "home") as both:
         printed = both.run(program)
-        told = heard("openai", both.openai.last.body)
-        assert told["said"] == [("user", "text", "What is in this image?"), ("user", "image", IMAGE)]
+        (question, picture) = heard("openai", both.openai.last.body)["said"]
+        assert question == ("user", "text", "What is in this image?")
+        assert picture[:2] == ("user", "image")
+        data = picture[2].removeprefix("data:image/png;base64,")
+        assert base64.b64decode(data, validate=True).startswith(b"\x89PNG\r\n")
     if program.suffix == ".sh":
         assert "leaves." in printed
-
-
-async def _keep_picture(home: Path, organization: str) -> None:
-    """As if it had been uploaded, but under the id that the documentation names."""
-    facts: dict[str, Any] = {"media_type": "image/png", "size": len(DOT), "purpose": "vision", "created_at": 0}
-    facts |= {"filename": "dot.png", "sha256": hashlib.sha256(DOT).hexdigest()}
-    file = File(id="file_abc123", organization_id=organization, **facts)
-
-    async def content() -> AsyncIterator[bytes]:
-        yield DOT
-
-    async with Database(home / "freddy.db") as database:
-        files = SqlFiles(database)
-        await files.begin(file.id)
-        await LocalBlobs(home / "files").write(file.blob, content())
-        await files.add([file])

@@ -35,6 +35,7 @@ from freddy.server.http.routes.threads import ThreadRoutes
 from freddy.server.knowledge.extract import Extractor
 from freddy.server.knowledge.files import Files
 from freddy.server.knowledge.links import Links
+from freddy.server.knowledge.samples import Samples
 from freddy.server.listeners.metrics import Metrics
 from freddy.server.ports.blobs import Blobs
 from freddy.server.ports.model import Model, Provider
@@ -138,6 +139,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             clock=clock,
             ids=ids,
             max_bytes=settings.files.max_bytes,
+            samples=Samples(development.ORGANIZATIONS) if settings.development else None,
         )
         await stack.enter_async_context(_swept(files))
         if lost := await responses_store.fail_unfinished((), int(clock.now())):

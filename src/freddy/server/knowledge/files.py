@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from freddy.server.core import errors
 from freddy.server.core.accounts import Caller
 from freddy.server.core.files import File, known_id, text_blob_of
+from freddy.server.knowledge.samples import Samples
 from freddy.server.knowledge.uploads import Upload
 from freddy.server.ports.blobs import Blobs
 from freddy.server.ports.stores import FilePage, FileStore
@@ -17,10 +18,20 @@ _log = logging.getLogger(__name__)
 
 
 class Files:
-    """`max_bytes` is the largest file."""
+    """`max_bytes` is the largest file. `samples` are there beside what was uploaded, but in no list."""
 
-    def __init__(self, *, store: FileStore, blobs: Blobs, clock: Clock, ids: IdSource, max_bytes: int) -> None:
+    def __init__(
+        self,
+        *,
+        store: FileStore,
+        blobs: Blobs,
+        clock: Clock,
+        ids: IdSource,
+        max_bytes: int,
+        samples: Samples | None = None,
+    ) -> None:
         self.max_bytes = max_bytes
+        self._samples = samples
         self._store = store
         self._blobs = blobs
         self._clock = clock
@@ -54,7 +65,7 @@ class Files:
         """Raises `errors.NotFound`, also for what has expired or belongs to others."""
         wanted = known_id(file_id)
         for organization_id in caller.organization_ids:
-            if found := (await self._store.find(organization_id, [wanted], self._now())).get(wanted):
+            if found := (await self.there(organization_id, [wanted])).get(wanted):
                 return found
         raise missing(file_id)
 
@@ -69,7 +80,10 @@ class Files:
     async def there(self, organization_id: str, file_ids: Sequence[str]) -> Mapping[str, File]:
         """Those of them that are there, by the ids as they were given."""
         known = {file_id: known_id(file_id) for file_id in file_ids}
-        found = await self._store.find(organization_id, list(dict.fromkeys(known.values())), self._now())
+        found = dict(await self._store.find(organization_id, list(dict.fromkeys(known.values())), self._now()))
+        for wanted in known.values():
+            if wanted not in found and self._samples and (sample := self._samples.find(organization_id, wanted)):
+                found[wanted] = sample
         return {file_id: found[wanted] for file_id, wanted in known.items() if wanted in found}
 
     async def list(self, caller: Caller, page: FilePage) -> tuple[Sequence[File], bool]:
@@ -80,7 +94,8 @@ class Files:
 
     def read(self, file: File, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The content. Raises `errors.NotFound`, before the first piece, where it is gone."""
-        return self._blobs.read(file.blob, start, end)
+        content = self._samples.content(file) if self._samples else None
+        return self._blobs.read(file.blob, start, end) if content is None else _whole(content[start:end])
 
     async def kept_text(self, file: File) -> str | None:
         """The text that `keep_text` has kept."""
@@ -140,6 +155,10 @@ class Files:
 
     def _now(self) -> int:
         return int(self._clock.now())
+
+
+async def _whole(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 def missing(file_id: str) -> errors.NotFound:
