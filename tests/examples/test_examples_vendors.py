@@ -77,7 +77,7 @@ def test_reasoning_is_asked_for_in_the_words_of_each_vendor(program: Path, tmp_p
         assert asked.body["model"] == "gpt-5"
         assert asked.body["reasoning"] == {"effort": "high", "summary": "detailed"}
         (asked,) = both.anthropic.calls
-        assert asked.body["model"] == "claude-sonnet-4"
+        assert asked.body["model"] == "claude-sonnet-4-20250514"
         assert asked.body["thinking"]["budget_tokens"] == 25_000
 
 

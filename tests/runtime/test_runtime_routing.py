@@ -14,7 +14,7 @@ ROUTING = Routing(
     {"ftg-3.0": [Candidate(EMBEDDED)], "gpt-4o": [Candidate(VENDOR, "gpt-4o")]},
     means(FixedClock()),
     aliases={"best": "gpt-4o", "small": "ftg-3.0", "mine": "gpt-5-mini", "gone": "nowhere"},
-    patterns=[("gpt-*", Candidate(VENDOR)), ("*-large", Candidate(OTHER))],
+    patterns=[("gpt-*", Candidate(VENDOR, renamed={"gpt-4.1-vision": "gpt-4.1"})), ("*-large", Candidate(OTHER))],
 )
 
 
@@ -27,6 +27,7 @@ ROUTING = Routing(
         ("gpt-4o", VENDOR, "gpt-4o"),
         ("best", VENDOR, "gpt-4o"),
         ("gpt-5", VENDOR, "gpt-5"),
+        ("gpt-4.1-vision", VENDOR, "gpt-4.1"),
         ("mine", VENDOR, "gpt-5-mini"),
         ("mistral-large", OTHER, "mistral-large"),
     ],

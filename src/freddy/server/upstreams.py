@@ -58,11 +58,20 @@ class _Native(Struct, frozen=True):
     url: str
     host: str
     keys: tuple[str, ...]
+    renamed: Mapping[str, str]
+    """Names of models that the documentation uses, and what the vendor calls them."""
 
 
 _NATIVE: Final[Mapping[str, _Native]] = {
-    "openai": _Native("https://api.openai.com/v1", "api.openai.com", ("OPENAI_API_KEY",)),
-    "anthropic": _Native("https://api.anthropic.com/v1", "api.anthropic.com", ("ANTHROPIC_API_KEY",)),
+    "openai": _Native(
+        "https://api.openai.com/v1", "api.openai.com", ("OPENAI_API_KEY",), {"gpt-4.1-vision": "gpt-4.1"}
+    ),
+    "anthropic": _Native(
+        "https://api.anthropic.com/v1",
+        "api.anthropic.com",
+        ("ANTHROPIC_API_KEY",),
+        {"claude-sonnet-4": "claude-sonnet-4-20250514"},
+    ),
 }
 
 
@@ -78,6 +87,12 @@ def problems(settings: Settings) -> Iterator[str]:
 def address(upstream: Upstream) -> str:
     """Where it is. Raises ValueError where nobody can know."""
     return _ways(upstream).url
+
+
+def renamed(upstream: Upstream) -> Mapping[str, str]:
+    """Names by which models are known, and what the vendor calls those. Raises ValueError like `address`."""
+    native = _NATIVE.get(_ways(upstream).kind)
+    return native.renamed if native else {}
 
 
 def greeting(upstream: Upstream) -> dict[str, str]:
@@ -181,13 +196,16 @@ def _profile_of(upstream: Upstream, ways: _Ways, models: tuple[Served, ...], dir
     base = structs.replace(
         {"openai": _OPENAI, "anthropic": _ANTHROPIC}.get(ways.kind, _COMPATIBLE), provider=upstream.name
     )
-    told = {way.model: served for served in models for way in served.candidates if way.upstream == upstream.name}
+    ways_here = [(way, served) for served in models for way in served.candidates if way.upstream == upstream.name]
 
     def profile_of(called: str) -> Profile:
         profile = directory.profile(ways.directory, called, base=base)
         if ways.row is not None:
             profile = fitted(profile, ways.row.of(called))
-        return _corrected(profile, told[called]) if called in told else profile
+        for way, served in ways_here:
+            # A model may stand under several names, of which not each says everything.
+            profile = _corrected(profile, served) if way.model == called else profile
+        return profile
 
     return profile_of
 

@@ -249,10 +249,13 @@ async def _routing(settings: Settings, stack: AsyncExitStack, engine: Engine, me
     for place, upstream in enumerate(settings.upstreams):
         provider = await stack.enter_async_context(upstreams.opened(upstream, settings, directory))
         providers[upstream.name] = provider
-        patterns += [(pattern, Candidate(provider, word=upstream.first_token_seconds)) for pattern in upstream.models]
+        renamed = upstreams.renamed(upstream)
+        anyone = Candidate(provider, word=upstream.first_token_seconds, renamed=renamed)
+        patterns += [(pattern, anyone) for pattern in upstream.models]
         for name in upstream.models:
             if "*" not in name:
-                candidate = Candidate(provider, name, place, word=upstream.first_token_seconds)
+                called = renamed.get(name, name)
+                candidate = Candidate(provider, called, place, word=upstream.first_token_seconds)
                 models.setdefault(name, []).append(candidate)
         if upstream.default_model and DEFAULT_MODEL not in models:
             models[DEFAULT_MODEL] = [Candidate(provider, upstream.default_model, word=upstream.first_token_seconds)]

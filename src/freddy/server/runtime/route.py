@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import math
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
 from msgspec import Struct
@@ -39,6 +39,8 @@ class Candidate(Struct, frozen=True):
     weight: float = 1.0
     word: float | None = None
     """Seconds to its first word, where it has a time of its own."""
+    renamed: Mapping[str, str] = {}
+    """Where `called` is still open: names that callers use, and what the provider calls those models."""
 
 
 class Means(Struct, frozen=True):

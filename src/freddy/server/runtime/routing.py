@@ -100,7 +100,9 @@ class Routing:
         if (made := self._made.get(place)) is None:
             if len(self._made) >= _MOST_ROUTES:
                 self._made.pop(next(iter(self._made)))
-            made = self._made[place] = Route((replace(candidate, called=called),), self._means)
+            made = self._made[place] = Route(
+                (replace(candidate, called=candidate.renamed.get(called, called)),), self._means
+            )
         return made
 
     def _own_names(self) -> dict[str, Route]:
