@@ -15,7 +15,6 @@ from freddy.server.ports.address import Address, Factory, ProfileOf
 from freddy.server.ports.model import Provider
 from freddy.server.ports.wire import Answer, Limits, Wire
 from freddy.server.providers._directory import Directory
-from freddy.server.providers._proxied import ProxiedWire
 from freddy.server.providers._wire import PooledWire
 from freddy.server.providers.anthropic.adapter import AnthropicProvider
 from freddy.server.providers.compatible import catalog
@@ -120,12 +119,7 @@ async def opened(upstream: Upstream, settings: Settings, directory: Directory) -
     """Raises ValueError for an upstream of which `problems` tells."""
     ways = _ways(upstream)
     waits, proxy = limits(settings, upstream), proxy_for(ways.url)
-    wire: ProxiedWire | PooledWire = (
-        ProxiedWire(upstream.name, ways.url, limits=waits, proxy=proxy)
-        if proxy
-        else PooledWire(upstream.name, ways.url, limits=waits)
-    )
-    async with wire:
+    async with _wire(upstream.name, ways.url, waits, proxy) as wire:
         at = Address(
             name=upstream.name,
             wire=_Headed(wire, upstream.headers) if upstream.headers else wire,
@@ -134,6 +128,15 @@ async def opened(upstream: Upstream, settings: Settings, directory: Directory) -
             headers=upstream.headers,
         )
         yield _made(upstream, ways, at)
+
+
+def _wire(name: str, url: str, waits: Limits, proxy: str | None) -> AbstractAsyncContextManager[Wire]:
+    if proxy is None:
+        return PooledWire(name, url, limits=waits)
+    # Only here is aiohttp needed, and it takes longer to import than all that is ours.
+    from freddy.server.providers._proxied import ProxiedWire  # noqa: PLC0415
+
+    return ProxiedWire(name, url, limits=waits, proxy=proxy)
 
 
 def _made(upstream: Upstream, ways: _Ways, at: Address) -> Provider:
