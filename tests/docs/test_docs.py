@@ -123,3 +123,12 @@ def test_every_decision_is_in_the_list_of_decisions():
     folder = ROOT / "docs/decisions"
     listed = set(re.findall(r"\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text()))
     assert listed == {path.name for path in folder.glob("[0-9]*.md")}
+
+
+@pytest.mark.parametrize("path", ["/v1/model/response", "/v1/responses"])
+def test_every_parameter_has_its_place_in_the_table(path):
+    whole = document("1")
+    body = whole["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    named = whole["components"]["schemas"][body["$ref"].rpartition("/")[2]]["properties"]
+    page = (ROOT / "docs/parameters.md").read_text()
+    assert [name for name in named if not re.search(rf"`{name}[`:]", page)] == []
