@@ -327,6 +327,8 @@ def test_a_model_has_candidates_and_facts(folder):
         (_A_MODEL + 'candidates = [{ upstream = "a", model = "x" }]\nprice = 3', "price must be a table such as"),
         (_A_MODEL + 'candidates = [{ upstream = "a", model = "x" }]\nprice = { input = 3 }', "price needs an output"),
         (_AN_UPSTREAM + 'headers = { "x" = "a\\nb" }', "upstream 1: headers must be a table of printable texts"),
+        (_AN_UPSTREAM + 'headers = { "a b" = "c" }', "upstream 1: headers cannot have 'a b'"),
+        (_AN_UPSTREAM + 'headers = { Host = "elsewhere" }', "upstream 1: headers cannot have 'Host'"),
         (_AN_UPSTREAM + "total_seconds = 0", "upstream 1: total_seconds must be a number from 0.1"),
     ],
 )

@@ -248,6 +248,7 @@ def test_no_schema_that_is_taken_makes_a_check_take_long(name):
         ('Sure! {"name":"A","age":1} Anything else?', '{"name":"A","age":1}'),
         ('{x} [1] {"name":"A","age":1}', '{"name":"A","age":1}'),
         ('{"name":"A","age":1} or {"name":"B","age":1}', None),
+        ('```python\nage = 1\n```\nand so:\n```json\n{"name":"A","age":1}\n```', '{"name":"A","age":1}'),
         ('```json\n{"name":"A"}\n```', None),
         ("no JSON here", None),
         ("[" * 100_000, None),
@@ -256,3 +257,11 @@ def test_no_schema_that_is_taken_makes_a_check_take_long(name):
 def test_one_value_among_words_is_found(text, found):
     place = forms.inside(output(PERSON), text)
     assert (None if place is None else text[slice(*place)]) == found
+
+
+@pytest.mark.parametrize("opening", ["```", "```\n", "```json\n{", "``` json"])
+@pytest.mark.parametrize("filling", [" ", "\n", "`", "```\n", "```x"])
+def test_no_answer_makes_the_search_for_its_json_take_long(opening, filling):
+    began = time.perf_counter()
+    forms.inside(output(PERSON), opening + filling * 50_000 + "x")
+    assert time.perf_counter() - began < SOON

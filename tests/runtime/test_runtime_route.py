@@ -104,6 +104,22 @@ async def test_what_an_answer_of_no_use_took_is_counted_too():
 
 
 @pytest.mark.parametrize(
+    ("second", "took"),
+    [
+        (errors.InvalidOutput("not JSON", usage=Usage(input_tokens=1, output_tokens=2)), Usage(6, 9)),
+        (errors.ProviderUnavailable("away"), Usage(5, 7)),
+        (errors.InvalidRequest("b refused the request", code="provider_rejected"), Usage(5, 7)),
+    ],
+    ids=["of no use either", "away", "refused"],
+)
+async def test_what_answers_of_no_use_took_is_counted_where_all_fail(second, took):
+    useless = errors.InvalidOutput("not JSON", usage=Usage(input_tokens=5, output_tokens=7))
+    with pytest.raises(type(second)) as failed:
+        await ask(route(model("a", useless), model("b", second)))
+    assert failed.value.usage == took
+
+
+@pytest.mark.parametrize(
     "failure",
     [
         errors.InvalidRequest("a refused the request", code="provider_rejected"),
@@ -296,6 +312,13 @@ async def test_when_both_of_a_hedge_fail_the_third_is_asked():
         gate.set()
     said = await asking
     assert sorted(tries(said)) == [("a", "provider_error"), ("b", "provider_error"), ("c", "")]
+
+
+async def test_a_hedge_that_fails_is_followed_by_the_next_while_the_first_is_silent_still():
+    silent, third = model("a", asyncio.Event()), model("c", YES)
+    said = await ask(route(silent, model("b", BROKEN), third, hedge=0.01))
+    assert (text(said), tries(said)) == ("Yes", [("b", "provider_error"), ("c", "")])
+    assert silent.closed == 1
 
 
 async def test_a_failure_before_the_hedge_is_not_waited_out():

@@ -15,6 +15,7 @@ from freddy.server.providers.compatible.adapter import CompatibleProvider
 from freddy.server.providers.openai.adapter import OpenAIProvider
 from freddy.server.wiring import open_house
 from freddy_fakes import PATIENCE, ScriptedModel
+from freddy_process import serving
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_API_KEY")
 
@@ -125,6 +126,15 @@ async def test_the_operator_knows_better(opened):
     assert (other.images, other.schemas, other.price) == (True, True, None)
 
 
+async def test_another_name_for_a_model_does_not_take_back_what_the_operator_knows_of_it(opened):
+    way = parts.Way(upstream="own", model="m")
+    first = parts.Served(name="best", candidates=(way,), context_tokens=4096, price=parts.Price(input=1, output=2))
+    second = parts.Served(name="standby", candidates=(way,), images=False)
+    provider = await opened(Upstream(name="own", vendor="vllm", url="http://10.0.0.1/v1"), first, second)
+    told = provider.model("m").profile
+    assert (told.context_tokens, told.images, told.price) == (4096, False, Price(1, 2))
+
+
 @pytest.mark.parametrize(
     ("upstream", "headers"),
     [
@@ -173,3 +183,22 @@ def test_each_upstream_has_its_own_patience(tmp_path):
     assert upstreams.limits(told).total == 3
     own = upstreams.limits(told, Upstream(name="a", idle_seconds=PATIENCE, total_seconds=60))
     assert (own.connect, own.idle, own.total) == (1, PATIENCE, 60)
+
+
+def test_a_key_in_the_usual_variable_of_the_vendor_counts_as_one(monkeypatch):
+    upstream = Upstream(name="fast", vendor="groq")
+    assert not upstreams.keyed(upstream)
+    monkeypatch.setenv("GROQ_API_KEY", "gsk-1")
+    assert upstreams.keyed(upstream)
+    assert not upstreams.keyed(Upstream(name="own", url="https://api.groq.com/openai/v1"))
+
+
+def test_an_upstream_for_everything_leaves_others_what_they_name_wherever_it_stands(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    rest = '[[upstream]]\nname = "rest"\nurl = "http://127.0.0.1:9/v1"\n'
+    ours = '[[upstream]]\nname = "ours"\nurl = "http://127.0.0.1:9/v1"\nmodels = ["gpt-*"]\n'
+    (home / "freddy.toml").write_text(rest + ours)
+    with serving(home) as server, server.client() as client:
+        told = [client.get(f"/v1/models/{name}").json()["provider"] for name in ("gpt-9", "other")]
+    assert told == ["ours", "rest"]

@@ -94,6 +94,15 @@ def renamed(upstream: Upstream) -> Mapping[str, str]:
     return native.renamed if native else {}
 
 
+def keyed(upstream: Upstream) -> bool:
+    """Whether the operator has a key for it, in the settings or in the vendor's usual variable."""
+    try:
+        ways = _ways(upstream)
+    except ValueError:
+        return upstream.key is not None
+    return bool(upstream.key or (upstream.vendor and first_set(ways.keys)))
+
+
 def greeting(upstream: Upstream) -> dict[str, str]:
     """The headers by which it knows the operator. Raises ValueError like `address`."""
     ways = _ways(upstream)

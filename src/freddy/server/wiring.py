@@ -265,6 +265,8 @@ async def _routing(settings: Settings, stack: AsyncExitStack, engine: Engine, me
             Candidate(providers[way.upstream], way.model, way.order, way.weight, words[way.upstream])
             for way in served.candidates
         ]
+    # `*` has what nobody else names, wherever in the file it stands.
+    patterns.sort(key=lambda one: one[0] == "*")
     return Routing(models, means, aliases={**aliases, **settings.aliases}, patterns=patterns)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from freddy.server import config, doctor
+from freddy.server import config, doctor, upstreams
 from freddy.server.cli import terminal
 from freddy.server.config import checks, settings
 from freddy.server.doctor import Check
@@ -72,7 +72,7 @@ def _rows(found: config.Settings, origins: config.Origins) -> Iterator[_Row]:
         origin = one.setting.variable if origin == "environment" else origin
         yield _Row(one.name, shown, origin, one.setting.variable)
     for upstream in found.upstreams:
-        key = "with a key" if upstream.key else "without a key"
+        key = "with a key" if upstreams.keyed(upstream) else "without a key"
         shown = f"{upstream.url or upstream.vendor} ({key}; {', '.join(upstream.models)})"
         yield _Row(f"upstream.{upstream.name}", shown, origins.places[f"upstream.{upstream.name}"])
     for name, target in found.aliases.items():

@@ -1,12 +1,18 @@
 """Reads a table of the settings file by the kinds of its keys, and says what is wrong with it."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from freddy.server.config import checks
 
 Say: TypeAlias = Callable[[str], None]
+
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""https://www.rfc-editor.org/rfc/rfc9110#name-tokens"""
+_OURS = frozenset(("connection", "content-length", "host", "transfer-encoding"))
+"""Headers that say where a message goes and where it ends."""
 
 
 class Table:
@@ -69,6 +75,11 @@ class Table:
         if given is None:
             return None
         if isinstance(given, dict) and all(_fits_a_header(one) for pair in given.items() for one in pair):
+            for name in given:
+                if not _HEADER.fullmatch(name) or name.lower() in _OURS:
+                    self._say(
+                        f"{self.where}: {key} cannot have {name!r}: it is no name of a header, or set by the server"
+                    )
             return given
         self._say(f"{self.where}: {key} must be a table of printable texts")
         return None

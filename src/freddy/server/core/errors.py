@@ -46,7 +46,10 @@ class Failure(Struct, frozen=True, omit_defaults=True):
 
 
 class FreddyError(Exception):
-    """`message` says what was wrong, `details` what would be right, `param` where; `retry_after` is in seconds."""
+    """`message` says what was wrong, `details` what would be right, `param` where; `retry_after` is in seconds.
+
+    `usage` is what answers took that came to nothing, where somebody counted.
+    """
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
@@ -67,6 +70,7 @@ class FreddyError(Exception):
         self.code = code or self.default_code
         self.details = details
         self.retry_after = retry_after
+        self.usage: Usage | None = None
 
     def as_failure(self) -> Failure:
         return Failure(

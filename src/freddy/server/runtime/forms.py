@@ -72,7 +72,7 @@ _COMMON: Final = frozenset(
         "writeOnly",
     )
 )
-_FENCED: Final = re.compile(r"```[ \t]*(?:json)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL | re.IGNORECASE)
+_FENCE: Final = re.compile(r"```([^\n`]*)\n")
 _OPENING: Final = re.compile(r"[{\[]")
 _NOWHERE: Final = object()
 _json: Final = json.JSONDecoder()
@@ -138,8 +138,7 @@ def inside(output: Output, text: str) -> tuple[int, int] | None:
 
     None where there is none, or more than one.
     """
-    fenced = [found.span(1) for found in _FENCED.finditer(text)]
-    found = [place for place in fenced or _in_words(text) if not faults(output, text[slice(*place)])]
+    found = [place for place in tuple(_fenced(text)) or _in_words(text) if not faults(output, text[slice(*place)])]
     return found[0] if len(found) == 1 else None
 
 
@@ -235,6 +234,18 @@ def _depth(value: object) -> int:
     if not isinstance(value, dict | list):
         return 0
     return 1 + max(map(_depth, value.values() if isinstance(value, dict) else value), default=0)
+
+
+def _fenced(text: str) -> Iterator[tuple[int, int]]:
+    """What stands in the fenced blocks that say `json`, or nothing. Fences are paired by hand: no text takes long."""
+    at = 0
+    while (fence := _FENCE.search(text, at)) is not None:
+        end = text.find("```", fence.end())
+        if end < 0:
+            return
+        if fence[1].strip().lower() in ("", "json"):
+            yield fence.end(), fence.end() + len(text[fence.end() : end].rstrip())
+        at = end + len("```")
 
 
 def _in_words(text: str) -> Iterator[tuple[int, int]]:

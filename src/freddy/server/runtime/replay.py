@@ -25,6 +25,8 @@ def _events(response: Response) -> Iterator[events.Event]:
         status="in_progress",
         output=(),
         usage=None,
+        cost=None,
+        attempts=(),
         completed_at=None,
         failure=None,
         incomplete_reason=None,

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -103,15 +103,17 @@ class Route:
                 failed = error
             else:
                 return
-            if said or not retrying.elsewhere(failed):
-                raise failed
-            if isinstance(failed, errors.InvalidOutput) and failed.usage is not None:
+            if failed.usage is not None:
                 # An answer of no use is charged for like any other.
                 spent = failed.usage.plus(spent) if spent else failed.usage
+            if said or not retrying.elsewhere(failed):
+                failed.usage = spent
+                raise failed
             # What may pass says more to the caller than what another lacked.
             if failure is None or retrying.passes(failed) or not retrying.passes(failure):
                 failure = failed
         assert failure is not None
+        failure.usage = spent
         raise failure
 
     def _next(self, waiting: list[Candidate], turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
@@ -124,8 +126,9 @@ class Route:
         self, candidate: Candidate, waiting: list[Candidate], turn: Turn
     ) -> AsyncGenerator[Sequence[deltas.Delta], None]:
         """When the candidate keeps silent for long, the next one is asked too: who speaks first goes on."""
-        lead, spare = self._tries(candidate, turn), self._tries(waiting[0], turn)
-        async with aclosing(lead), aclosing(spare):
+        lead = self._tries(candidate, turn)
+        async with AsyncExitStack() as opened:
+            await opened.enter_async_context(aclosing(lead))
             heard: list[Sequence[deltas.Delta]] = []
             failure: errors.FreddyError | None = None
             speaker = None
@@ -133,10 +136,13 @@ class Route:
                 task = asking.create_task(_first_words(lead))
                 asked = {task: lead}
                 done, _ = await asyncio.wait(asked, timeout=self._means.policy.hedge)
-                if not done:
-                    waiting.pop(0)
-                    asked[asking.create_task(_first_words(spare))] = spare
+                alone = not done
                 while asked and speaker is None:
+                    if alone and waiting:
+                        spare = self._tries(waiting.pop(0), turn)
+                        await opened.enter_async_context(aclosing(spare))
+                        asked[asking.create_task(_first_words(spare))] = spare
+                        alone = False
                     done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
                     ended = next(task for task in asked if task in done)
                     said, failed = ended.result()
@@ -144,6 +150,9 @@ class Route:
                     one = asked.pop(ended)
                     failure = failure or failed
                     speaker = one if failed is None else None
+                    # Who is silent still is not waited for alone because another failed.
+                    over = any(task.done() for task in asked)
+                    alone = failed is not None and retrying.elsewhere(failed) and not over
                 for task in asked:
                     task.cancel()
             for batch in heard:

@@ -73,8 +73,7 @@ class Runner:
                 f"{model.profile.provider} ended before its answer did"
             )
         except errors.FreddyError as error:
-            used = error.usage if isinstance(error, errors.InvalidOutput) else None
-            yield [*transcript.close("incomplete"), events.Failed(error.as_failure(), used, transcript.choice)]
+            yield [*transcript.close("incomplete"), events.Failed(error.as_failure(), error.usage, transcript.choice)]
         except asyncio.CancelledError as stopped:
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()

@@ -1,7 +1,7 @@
 """The models behind a server that speaks OpenAI's chat completions."""
 
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import TypeVar
 
 import msgspec
@@ -12,12 +12,10 @@ from freddy.server.core.deltas import Delta
 from freddy.server.core.profile import Availability, Profile
 from freddy.server.core.turn import Turn
 from freddy.server.ports.wire import Wire
-from freddy.server.providers import _failures, _goodbye, _sse
+from freddy.server.providers import _answer, _failures
+from freddy.server.providers._kept import Kept
 from freddy.server.providers.compatible import catalog, request, stream
 from freddy.server.providers.compatible.row import Row
-
-_KEPT = 256
-"""Models by name and key that are kept ready."""
 
 _Told = TypeVar("_Told")
 
@@ -59,39 +57,33 @@ class CompatibleProvider:
         self.name = name
         self._wire = wire
         self._row = row
-        self._profile_of = profile_of
-        self._key = key
-        self._headers = dict(headers or {})
-        self._counter = counter
-        self._models: OrderedDict[tuple[str, str | None], Compatible] = OrderedDict()
+        self._headers = _headers(row, key, headers or {})
+
+        def make(called: str, own: str | None) -> Compatible:
+            return Compatible(
+                wire,
+                profile_of(called),
+                key=own or key,
+                counter=counter,
+                row=row,
+                called=called,
+                headers=headers,
+            )
+
+        self._models: Kept[Compatible] = Kept(make)
 
     def model(self, called: str, *, key: str | None = None) -> "Compatible":
-        model = self._models.get((called, key))
-        if model is None:
-            model = Compatible(
-                self._wire,
-                self._profile_of(called),
-                key=key or self._key,
-                counter=self._counter,
-                row=self._row,
-                called=called,
-                headers=self._headers,
-            )
-            self._models[called, key] = model
-        self._models.move_to_end((called, key))
-        if len(self._models) > _KEPT:
-            self._models.popitem(last=False)
-        return model
+        return self._models.get(called, key)
 
     async def models(self) -> Sequence[str]:
         """Raises like `Model.stream`."""
         if self._row.listing is None:
             return ()
-        async with self._wire.get(self._row.listing, _headers(self._row, self._key, self._headers)) as answer:
+        async with self._wire.get(self._row.listing, self._headers) as answer:
             said = await answer.read()
             if answer.status in (404, 405):
                 return ()
-            if not 200 <= answer.status < 300:
+            if not _answer.accepts(answer):
                 raise _failures.failure(self.name, answer.status, answer.headers, said)
         try:
             told = msgspec.json.decode(said, type=_Listed | list[_Named])
@@ -129,30 +121,11 @@ class Compatible:
         reader = stream.Reader(name, facts, names=request.own_names(turn, facts))
         body = request.body(turn, self.profile, self._row)
         async with self._wire.post("/chat/completions", body, self._headers) as answer:
-            if not 200 <= answer.status < 300:
+            if not _answer.accepts(answer):
                 raise _failures.failure(name, answer.status, answer.headers, await answer.read())
-            lines = _sse.DataLines()
-            said: list[Delta] = []
-            if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-                said = reader.read((await answer.read(),))
-                if said and not reader.whole:
+            async with aclosing(_answer.said(reader, answer)) as saying:
+                async for said in saying:
                     yield said
-                yield [*said, reader.close()]
-                return
-            chunks = answer.chunks()
-            async for chunk in chunks:
-                said = reader.read(lines.feed(chunk))
-                if reader.done:
-                    break
-                if said:
-                    yield said
-            else:
-                said = reader.read(lines.close())
-            if reader.whole:
-                await _goodbye.see_out(chunks)
-        if said and not reader.whole:
-            yield said
-        yield [*said, reader.close()]
 
     def warnings(self, turn: Turn) -> Sequence[str]:
         return request.warnings(self._named(turn), self.profile, self._row)
