@@ -26,8 +26,9 @@ GROUP: Final = "freddy.providers"
 """The entry points by which other packages bring providers."""
 
 _OPENAI: Final = Profile(
-    name="", provider="", images=True, audio=True, files=True, file_urls=True, reasoning=True, schemas=True, json=True
+    name="", provider="", images=True, files=True, file_urls=True, reasoning=True, schemas=True, json=True
 )
+"""Its Responses API has no place for sounds."""
 _ANTHROPIC: Final = Profile(
     name="",
     provider="",
