@@ -140,6 +140,9 @@ class Files:
                 await self.sweep()
             except errors.FreddyError as error:
                 _log.warning("sweep_failed", extra={"reason": error.message})
+            except Exception:  # noqa: BLE001
+                # Sweeping is for later as well as for now: no fault of it may take the server along.
+                _log.exception("sweep_fault")
             await asyncio.sleep(seconds)
 
     async def _drop(self, blobs: Sequence[str]) -> None:

@@ -118,7 +118,8 @@ class Route:
 
     def _next(self, waiting: list[Candidate], turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
         candidate = waiting.pop(0)
-        if self._means.policy.hedge and waiting:
+        # The first word of an answer in one piece is its end: any long one would be asked for twice.
+        if self._means.policy.hedge and waiting and turn.live:
             return self._hedged(candidate, waiting, turn)
         return self._tries(candidate, turn)
 
