@@ -31,6 +31,7 @@ from simulators.server import untrusted
 QUICK = {"timeouts": parts.Timeouts(first_token_seconds=0.2, idle_seconds=0.2)}
 QUICKLY_WHOLE = {"timeouts": parts.Timeouts(first_token_seconds=0.2, idle_seconds=0.2, total_seconds=0.3)}
 """An answer in one piece has no first word before its last."""
+FADING = {"timeouts": parts.Timeouts(idle_seconds=0.2)}
 WEATHER = {"type": "function", "name": "get_weather", "parameters": {"type": "object", "properties": {}}}
 
 
@@ -249,7 +250,7 @@ def check_stream_end(told: Stream, dialect: str) -> None:
 
 @pytest.mark.parametrize("adapter", WIRES, ids=lambda one: one.name)
 async def test_silence_in_the_middle_is_a_timeout_that_keeps_what_was_said(adapter, opened, upstream):
-    gateway = await opened(**QUICK)
+    gateway = await opened(**FADING)
     for dialect in DIALECTS:
         upstream.says(Answer(text("Half", " of"), Gate(), text(" it")))
         assert_failed(await gateway.told(dialect, model="plain"), dialect, "provider_timeout")
