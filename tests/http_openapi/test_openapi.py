@@ -15,7 +15,7 @@ from freddy.server.dialects.freddy import FREDDY, aliases
 from freddy.server.dialects.openai import OPENAI
 from freddy.server.http import app, openapi
 from freddy.server.http.openapi import events, examples, freddy, others
-from freddy.server.http.openapi.paths import OPERATIONS
+from freddy.server.http.openapi import OPERATIONS
 
 DOCUMENT = openapi.document("1.2.3")
 SCHEMAS = DOCUMENT["components"]["schemas"]

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from runtime_stage import CALLER, STRANGER
 
+from freddy.server.core.request import PromptRef
 from freddy.server.core import deltas, errors, items, request, toolspec
 from freddy.server.ports.stores import Page
 from freddy_fakes import ScriptedModel, raw
@@ -162,7 +163,7 @@ async def test_the_input_is_told_page_by_page(stage):
     [
         ({"model": "nobody"}, "model"),
         ({"assistant_id": "asst_1"}, "assistant_id"),
-        ({"prompt_id": "prompt_1"}, "prompt"),
+        ({"prompt": PromptRef("prompt_1")}, "prompt"),
         ({"rules": ("rule_1",)}, "rules"),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freddy.server.core import errors, items, toolspec
-from freddy.server.core.request import Output, Reasoning, Request, Sampling, Schema, ThreadRef
+from freddy.server.core.request import Output, PromptRef, Reasoning, Request, Sampling, Schema, ThreadRef
 from freddy.server.dialects.freddy import FREDDY, aliases, threads
 from promises import promise
 
@@ -114,7 +114,7 @@ def test_a_request_may_say_everything():
             rules=("rule_1",),
             disable_rules=True,
             rule_context=raw(b'{"request_type":"chat","mood":"dry"}'),
-            prompt_id="prompt_1",
+            prompt=PromptRef("prompt_1", raw(b'{"n":1}'), "2"),
             echo={
                 "personal_connectors_enabled": raw(b"false"),
                 "prompt": raw(b'{"id":"prompt_1","variables":{"n":1},"version":"2"}'),

@@ -6,7 +6,7 @@ from msgspec import Raw
 from openai_samples import counter, decode
 
 from freddy.server.core import errors, items, toolspec
-from freddy.server.core.request import Output, Reasoning, Request, Sampling, Schema, ThreadRef
+from freddy.server.core.request import Output, PromptRef, Reasoning, Request, Sampling, Schema, ThreadRef
 from freddy.server.dialects.openai import OPENAI
 
 
@@ -81,7 +81,7 @@ def test_every_parameter_has_its_place():
         metadata={"a": "b"},
         truncation="auto",
         thread=ThreadRef("conv_1", must_exist=True),
-        prompt_id="pmpt_1",
+        prompt=PromptRef("pmpt_1", version="2"),
         echo={
             "prompt": Raw(b'{"id": "pmpt_1", "version": "2"}'),
             "user": Raw(b'"u"'),

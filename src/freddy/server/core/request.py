@@ -54,6 +54,19 @@ class ThreadRef(Struct, frozen=True, omit_defaults=True):
     must_exist: bool = False
 
 
+class PromptRef(Struct, frozen=True, omit_defaults=True):
+    """A template, by default in its latest version. `variables` is a JSON object."""
+
+    id: str
+    variables: toolspec.MaybeRaw = None
+    version: str | None = None
+
+
+Given: TypeAlias = Literal[
+    "context_mode", "max_tool_calls", "output", "parallel_tool_calls", "store", "truncation"
+]
+
+
 class Request(Struct, frozen=True, omit_defaults=True):
     """`input` are the caller's items in order, all with ids. Lengths are tokens (a synapse is one)."""
 
@@ -83,6 +96,12 @@ class Request(Struct, frozen=True, omit_defaults=True):
     rules: tuple[str, ...] = ()
     disable_rules: bool = False
     rule_context: toolspec.MaybeRaw = None
-    prompt_id: str | None = None
+    prompt: PromptRef | None = None
+    edit_message_id: str | None = None
+    """The message of the thread that the input takes the place of, with all that follow it."""
+    previous_message_id: str | None = None
+    """The message of the thread that the input follows, instead of those after it."""
+    given: tuple[Given, ...] = ()
+    """What the caller did say of that which has a default, for who fills in the rest: an assistant, an organization."""
     echo: dict[str, Raw] = {}
     """Fields of the caller's dialect that have no effect here and are handed back as they came."""

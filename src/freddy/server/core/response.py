@@ -6,8 +6,10 @@ from msgspec import Struct
 
 from freddy.server.core import errors, items
 from freddy.server.core.attempt import Attempt
+from freddy.server.core.calls import Call
 from freddy.server.core.request import Request
-from freddy.server.core.usage import Usage
+from freddy.server.core.rules import Considered
+from freddy.server.core.usage import Shares, Usage
 
 Status: TypeAlias = Literal[
     "queued", "in_progress", "requires_action", "completed", "incomplete", "failed", "cancelled"
@@ -26,6 +28,7 @@ class Response(Struct, frozen=True, kw_only=True):
     id: str
     organization_id: str
     key_id: str | None = None
+    user_id: str | None = None
     created_at: int
     status: Status
     model: str
@@ -40,6 +43,12 @@ class Response(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     cost: float | None = None
     attempts: tuple[Attempt, ...] = ()
+    calls: tuple[Call, ...] = ()
+    """All calls of models and tools, in order. They are kept as usage, and not read back with the response."""
+    considered: tuple[Considered, ...] = ()
+    """The rules that were looked at, and what became of each."""
+    shares: Shares | None = None
+    """What the tokens went to, where somebody asked."""
 
     @property
     def ended(self) -> bool:

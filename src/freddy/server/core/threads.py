@@ -16,3 +16,8 @@ class Thread(Struct, frozen=True, kw_only=True):
     last_model: str | None = None
     message_count: int = 0
     pinned_at: int | None = None
+    assistant_id: str | None = None
+    """Bound by the first request; other assistants are refused after that."""
+    user_id: str | None = None
+    visible: bool = True
+    """Whether people should be shown it in lists."""

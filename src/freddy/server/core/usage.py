@@ -5,6 +5,15 @@ from typing import Self
 from msgspec import Struct
 
 
+class Shares(Struct, frozen=True):
+    """Tokens by what they were for: of the input, then of the output. The rest is the request's own input and text."""
+
+    context: int = 0
+    system: int = 0
+    tools: int = 0
+    tool_execution: int = 0
+
+
 class Usage(Struct, frozen=True, omit_defaults=True):
     """Tokens. `cached_tokens` and `cache_write_tokens` are part of the input, `reasoning_tokens` of the output."""
 

@@ -1,8 +1,10 @@
 """The list of routes, and what stands before them; nothing else."""
 
+from collections.abc import Iterable
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
-from starlette.routing import Match, Router
+from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from freddy.server.core import errors
@@ -40,7 +42,9 @@ def build(
     clock: Clock,
     ids: IdSource,
     requests: Requests,
+    others: Iterable[Route] = (),
 ) -> ASGIApp:
+    """`others` are routes that come after all of these."""
     own, openai = "/v1/model/response", "/v1/responses"
     brought = "/v1/organizations/{organization}/provider-keys"
     uploaded = "/v1/organizations/{organization}/files"
@@ -89,6 +93,7 @@ def build(
         route("DELETE", uploaded + "/{file_id}", files.remove),
         route("GET", uploaded + "/{file_id}/content", files.link),
         route("GET", uploaded + "/{file_id}/download", files.download),
+        *others,
         route("GET", "/health/live", health.live),
         route("GET", "/health/ready", health.ready),
         route("GET", "/metrics", health.metrics),
@@ -119,7 +124,7 @@ def build(
 
 def dialect_of(path: str) -> Dialect:
     """The dialect in which a path tells its errors."""
-    return OPENAI if path.startswith(("/v1/responses", "/v1/files")) else FREDDY
+    return OPENAI if path.startswith(("/v1/responses", "/v1/files", "/v1/conversations")) else FREDDY
 
 
 async def _no_websocket(scope: Scope, receive: Receive, send: Send) -> None:

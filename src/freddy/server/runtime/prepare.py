@@ -91,8 +91,8 @@ def _refuse(request: Request) -> None:
         )
     if request.assistant_id is not None:
         raise errors.NotFound(f"There is no assistant {request.assistant_id!r}", param="assistant_id")
-    if request.prompt_id is not None:
-        raise errors.NotFound(f"There is no prompt {request.prompt_id!r}", param="prompt")
+    if request.prompt is not None:
+        raise errors.NotFound(f"There is no prompt {request.prompt.id!r}", param="prompt")
     if request.rules and not request.disable_rules:
         raise errors.NotFound(f"There is no rule {request.rules[0]!r}", param="rules")
     forms.refuse(request.output)

@@ -9,6 +9,7 @@ from freddy.server.core import errors, ids
 from freddy.server.core.request import (
     ContextMode,
     Output,
+    PromptRef,
     Reasoning,
     Request,
     Sampling,
@@ -103,7 +104,7 @@ def _request(body: Fields, new_id: ids.NewId) -> Request:
         rules=body.strings("rules"),
         disable_rules=body.flag("disable_rules", default=False),
         rule_context=_rule_context(body),
-        prompt_id=_prompt_id(body),
+        prompt=_prompt(body),
         echo=_echo(body, hosted_choice),
     )
 
@@ -235,7 +236,7 @@ def _rule_context(body: Fields) -> msgspec.Raw | None:
     return raw({aliases.RULE_CONTEXT.get(key, key): each for key, each in value.items()})
 
 
-def _prompt_id(body: Fields) -> str | None:
+def _prompt(body: Fields) -> PromptRef | None:
     value = body.get("prompt")
     if value is None:
         return None
@@ -243,9 +244,8 @@ def _prompt_id(body: Fields) -> str | None:
     prompt_id = fields.identifier("id")
     if prompt_id is None:
         raise fields.wrong("id", "must name the prompt template")
-    fields.mapping("variables")
-    fields.string("version")
-    return prompt_id
+    variables = fields.mapping("variables")
+    return PromptRef(prompt_id, raw(variables) if variables else None, fields.string("version"))
 
 
 def _echo(body: Fields, hosted_choice: dict[str, object] | None) -> dict[str, msgspec.Raw]:

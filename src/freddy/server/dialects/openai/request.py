@@ -71,6 +71,12 @@ class _Reference(Struct):
     id: str
 
 
+class _Prompt(Struct):
+    id: str
+    variables: Raw = ABSENT
+    version: str | None = None
+
+
 class _Body(Struct):
     """Every parameter that has an effect or is handed back. What is not here is let pass in silence."""
 
@@ -108,7 +114,7 @@ class _Body(Struct):
 
 
 _BODY = shapes.Shape(_Body)
-_REFERENCE = shapes.Shape(_Reference)
+_PROMPT = shapes.Shape(_Prompt)
 _NO_SAMPLING = request.Sampling()
 _NO_REASONING = request.Reasoning()
 _NO_OUTPUT = request.Output()
@@ -152,10 +158,16 @@ def decode(raw: bytes, new_id: ids.NewId, *, model: str | None = None) -> reques
         background=body.background is True,
         include=include,
         metadata=_metadata(body.metadata) if body.metadata else {},
-        prompt_id=_REFERENCE.read(shapes.an_object(body.prompt, "prompt"), "prompt").id
-        if shapes.given(body.prompt)
-        else None,
+        prompt=_prompt(body.prompt) if shapes.given(body.prompt) else None,
         echo=_echo(body, choice_as_written),
+    )
+
+
+def _prompt(raw: Raw) -> request.PromptRef:
+    told = _PROMPT.read(shapes.an_object(raw, "prompt"), "prompt")
+    variables = told.variables if shapes.given(told.variables) else None
+    return request.PromptRef(
+        told.id, None if variables is None else shapes.an_object(variables, "prompt.variables"), told.version
     )
 
 

@@ -10,10 +10,14 @@ from freddy.server.dialects.base import Dialect
 from freddy.server.dialects.freddy import FREDDY
 from freddy.server.dialects.openai import OPENAI
 from freddy.server.http.openapi import events, examples, failures, files, freddy, openai, others
-from freddy.server.http.openapi.paths import OPERATIONS, TAGS, Operation
+from freddy.server.http.openapi.paths import OPERATIONS as _FIRST
+from freddy.server.http.openapi.paths import TAGS, Area, Operation
 from freddy.server.http.openapi.schemas import REF, Schema
 
 _EVERYWHERE = (401, 403, 500, 503)
+_AREAS: tuple[Area, ...] = ()
+"""What is not about responses, a module each."""
+OPERATIONS: tuple[Operation, ...] = (*_FIRST, *(one for area in _AREAS for one in area.operations))
 _DIALECTS: dict[str, Dialect] = {"Freddy": FREDDY, "OpenAI": OPENAI}
 
 
@@ -48,7 +52,7 @@ def document(version: str) -> dict[str, Any]:
                 for name, dialect in _DIALECTS.items()
                 for status, answer in failures.answers(dialect, f"{name}Error").items()
             },
-            "parameters": others.PARAMETERS,
+            "parameters": others.PARAMETERS | {name: one for area in _AREAS for name, one in area.parameters.items()},
             "headers": others.HEADERS,
             "securitySchemes": others.SECURITY,
         },
@@ -57,6 +61,8 @@ def document(version: str) -> dict[str, Any]:
 
 def _schemas() -> Schema:
     found = freddy.components() | openai.components() | files.components() | others.COMPONENTS
+    for area in _AREAS:
+        found |= area.components
     return dict(sorted(found.items()))
 
 

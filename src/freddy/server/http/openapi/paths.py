@@ -8,16 +8,38 @@ from freddy.server.http.openapi import examples
 from freddy.server.http.openapi.schemas import Schema
 
 Tag: TypeAlias = Literal[
-    "Freddy dialect", "OpenAI dialect", "Threads", "Models", "Files", "Provider keys", "The server"
+    "Freddy dialect",
+    "OpenAI dialect",
+    "Threads",
+    "Conversations",
+    "Assistants",
+    "Rules",
+    "Prompts",
+    "Models",
+    "Files",
+    "Sign-in",
+    "Organizations",
+    "API keys",
+    "Provider keys",
+    "Usage",
+    "The server",
 ]
 
 TAGS: dict[Tag, str] = {
     "Freddy dialect": "Responses in the spelling of the Freddy API. Keys are accepted in snake_case and camelCase.",
     "OpenAI dialect": "The same responses in the shapes that the official `openai` clients expect.",
     "Threads": "Kept conversations: the `thread` of one dialect is the `conversation` of the other.",
+    "Conversations": "Threads in the shapes that the official `openai` clients expect.",
+    "Assistants": "Named settings for requests, in versions.",
+    "Rules": "Reusable instructions, attached to what they are for.",
+    "Prompts": "Templates with variables, in versions.",
     "Models": "Who can answer.",
     "Files": "What requests name by `file_id`. The first paths have OpenAI's shapes, the others the platform's.",
+    "Sign-in": "Tokens of users.",
+    "Organizations": "Who shares threads, keys, limits and bills; and who changed what.",
+    "API keys": "Credentials of programs.",
     "Provider keys": "An organization's own keys for upstreams, used instead of the operator's.",
+    "Usage": "Who used what, and how much they may.",
     "The server": "How it is, and pages such as this one. No key is needed.",
 }
 _WRITE, _ONE = (400, 413, 422), (404,)
@@ -50,7 +72,15 @@ class Operation(Struct, frozen=True, kw_only=True):
 
     @property
     def dialect(self) -> Literal["Freddy", "OpenAI"]:
-        return "OpenAI" if self.path.startswith(("/v1/responses", "/v1/files")) else "Freddy"
+        return "OpenAI" if self.path.startswith(("/v1/responses", "/v1/files", "/v1/conversations")) else "Freddy"
+
+
+class Area(Struct, frozen=True, kw_only=True):
+    """What a module of paths adds to the document: schemas and query parameters by name."""
+
+    operations: tuple[Operation, ...]
+    components: dict[str, Schema] = {}
+    parameters: dict[str, Schema] = {}
 
 
 _PAGE = ("limit", "order", "after", "before")

@@ -33,6 +33,81 @@ api_keys = sa.Table(
     sa.Column("revoked_at", sa.BigInteger),
 )
 
+# `data` of users, organizations and keys is the JSON of what is never asked for alone.
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("email", sa.Text, nullable=False, unique=True),
+    sa.Column("password", sa.Text),
+    sa.Column("issuer", sa.Text),
+    sa.Column("subject", sa.Text),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.Column("deactivated_at", sa.BigInteger),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.UniqueConstraint("issuer", "subject"),
+)
+
+members = sa.Table(
+    "members",
+    metadata,
+    sa.Column("organization_id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, primary_key=True),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Index(None, "user_id"),
+)
+
+# A session is one sign-in. `digest` is that of its newest refresh token, `previous` that of the one before.
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),
+    sa.Column("previous", sa.LargeBinary),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("refreshed_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Column("revoked_at", sa.BigInteger),
+    sa.Index(None, "user_id"),
+    sa.Index(None, "expires_at"),
+)
+
+# Offers to become a member, for one who has the secret whose digest this is.
+invitations = sa.Table(
+    "invitations",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("organization_id", sa.Text, nullable=False),
+    sa.Column("email", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),
+    sa.Column("invited_by", sa.Text),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Column("accepted_at", sa.BigInteger),
+    sa.Index(None, "organization_id", "created_at"),
+)
+
+# What people with rights over an organization changed. `changes` is JSON and holds no secret.
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("organization_id", sa.Text, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("actor_type", sa.Text, nullable=False),
+    sa.Column("actor_id", sa.Text),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("resource_type", sa.Text, nullable=False),
+    sa.Column("resource_id", sa.Text, nullable=False),
+    sa.Column("resource_name", sa.Text),
+    sa.Column("changes", sa.Text, nullable=False),
+    sa.Index(None, "organization_id", "id"),
+)
+
 # Users choose the ids of threads: the same id in two organizations is two threads.
 threads = sa.Table(
     "threads",
@@ -47,6 +122,34 @@ threads = sa.Table(
     sa.Column("last_model", sa.Text),
     sa.Column("pinned_at", sa.BigInteger),
     sa.Index(None, "organization_id", "created_at", "id"),
+)
+
+# What was added to a thread, in the order in which it was: a response that succeeded, or items put there by hand.
+# `place` counts from 1, up to the thread's `places`; `owner_id` is what the items name.
+entries = sa.Table(
+    "entries",
+    metadata,
+    sa.Column("organization_id", sa.Text, primary_key=True),
+    sa.Column("thread_id", sa.Text, primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("owner_id", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["organization_id", "thread_id"], ["threads.organization_id", "threads.id"], ondelete="CASCADE"
+    ),
+    sa.Index(None, "owner_id"),
+)
+
+# Pairs of the metadata of threads and responses, to find them by. `id` is that of the thread or response.
+labels = sa.Table(
+    "labels",
+    metadata,
+    sa.Column("organization_id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Index(None, "organization_id", "kind", "id"),
 )
 
 # `seq` is the order in which responses began. `request` is the JSON of the core request with an empty input
@@ -101,6 +204,118 @@ items = sa.Table(
 )
 MESSAGES = sa.text("type = 'message'")
 sa.Index("ix_items_messages", items.c.response_id, sqlite_where=MESSAGES, postgresql_where=MESSAGES)
+
+# Configured things: assistants, rules, prompts. `data` is the JSON of the kind's own struct; `version` counts from 1.
+records = sa.Table(
+    "records",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("organization_id", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.Column("created_by", sa.Text),
+    sa.Index(None, "organization_id", "kind", "created_at", "id"),
+)
+record_versions = sa.Table(
+    "record_versions",
+    metadata,
+    sa.Column("id", sa.Text, sa.ForeignKey("records.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("created_by", sa.Text),
+)
+
+# Which rule is attached to what: an assistant, a user, a model, a vector store, an organization.
+attachments = sa.Table(
+    "attachments",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("organization_id", sa.Text, nullable=False),
+    sa.Column("rule_id", sa.Text, sa.ForeignKey("records.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("entity_type", sa.Text, nullable=False),
+    sa.Column("entity_id", sa.Text, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("character_limit", sa.Integer),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.Column("created_by", sa.Text),
+    sa.UniqueConstraint("rule_id", "entity_type", "entity_id"),
+    sa.Index(None, "organization_id", "entity_type", "entity_id"),
+)
+
+# One row for each call of a model or a tool. `cost` is in billionths of a US dollar, null where no price is known.
+# `place` counts the calls of a response from 0: a write that is repeated changes nothing.
+usage = sa.Table(
+    "usage",
+    metadata,
+    sa.Column("response_id", sa.Text, primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("organization_id", sa.Text, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("key_id", sa.Text),
+    sa.Column("user_id", sa.Text),
+    sa.Column("thread_id", sa.Text),
+    sa.Column("assistant_id", sa.Text),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("input_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cached_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cache_write_tokens", sa.BigInteger, nullable=False),
+    sa.Column("output_tokens", sa.BigInteger, nullable=False),
+    sa.Column("reasoning_tokens", sa.BigInteger, nullable=False),
+    sa.Column("estimated", sa.Boolean, nullable=False),
+    sa.Column("cost", sa.BigInteger),
+    sa.Column("milliseconds", sa.BigInteger, nullable=False),
+    sa.Index(None, "organization_id", "at"),
+)
+
+# The same, added up by the hour (Unix seconds of its beginning). Empty strings stand for what is not there.
+# `requests` counts responses: at the first of their calls.
+usage_hours = sa.Table(
+    "usage_hours",
+    metadata,
+    sa.Column("organization_id", sa.Text, primary_key=True),
+    sa.Column("hour", sa.BigInteger, primary_key=True),
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("requests", sa.BigInteger, nullable=False),
+    sa.Column("calls", sa.BigInteger, nullable=False),
+    sa.Column("failures", sa.BigInteger, nullable=False),
+    sa.Column("input_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cached_tokens", sa.BigInteger, nullable=False),
+    sa.Column("output_tokens", sa.BigInteger, nullable=False),
+    sa.Column("reasoning_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cost", sa.BigInteger, nullable=False),
+    sa.Column("unpriced", sa.BigInteger, nullable=False),
+    sa.Column("milliseconds", sa.BigInteger, nullable=False),
+)
+
+# Answers to POST requests with an idempotency key. `answer` is the body, or null where `response_id` names what
+# the answer is made of again.
+repeats = sa.Table(
+    "repeats",
+    metadata,
+    sa.Column("organization_id", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.LargeBinary, nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("answer", sa.LargeBinary),
+    sa.Column("response_id", sa.Text),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Index(None, "expires_at"),
+)
 
 # Keys that organizations bring for upstreams. `sealed` is ciphertext, `hint` what people may see of the key.
 provider_keys = sa.Table(

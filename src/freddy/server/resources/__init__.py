@@ -1,0 +1,1 @@
+"""Configured things: assistants, rules, prompts."""
