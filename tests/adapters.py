@@ -35,8 +35,8 @@ class Adapter:
         )
 
 
-def _way(model: str) -> parts.Way:
-    return parts.Way(upstream="stage", model=model)
+def _way(model: str) -> parts.Candidate:
+    return parts.Candidate(upstream="stage", model=model)
 
 
 ADAPTERS = (

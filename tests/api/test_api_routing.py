@@ -30,8 +30,8 @@ async def two(upstream, spare, tmp_path):
             served = parts.Served(
                 name="stage",
                 candidates=(
-                    parts.Way(upstream="one", model="stage-a"),
-                    parts.Way(upstream="two", model="stage-b", order=1),
+                    parts.Candidate(upstream="one", model="stage-a"),
+                    parts.Candidate(upstream="two", model="stage-b", order=1),
                 ),
             )
             told = settings(

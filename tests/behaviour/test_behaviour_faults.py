@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
-from adapters import ADAPTERS, WIRES
 from gateway import Stream, spelled
-from seen import DIALECTS, check_stream
 
+from adapters import ADAPTERS, WIRES
 from freddy.server.config import settings as parts
+from seen import DIALECTS, check_stream
 from simulators.script import (
     PATIENCE,
     Answer,

@@ -2,20 +2,22 @@
 
 import re
 from collections.abc import Iterator
-from inspect import signature
+from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
 import pytest
 from starlette.routing import Route
 
+from freddy.server.config import Settings
+from freddy.server.config import settings as parts
 from freddy.server.core import ids, items
 from freddy.server.core.events import UNTOLD, Event
 from freddy.server.dialects.freddy import FREDDY, aliases
 from freddy.server.dialects.openai import OPENAI
 from freddy.server.http import app, openapi
-from freddy.server.http.openapi import events, examples, freddy, others
-from freddy.server.http.openapi import OPERATIONS
+from freddy.server.http.openapi import OPERATIONS, events, examples, freddy, others
+from freddy.server.wiring import open_house
 
 DOCUMENT = openapi.document("1.2.3")
 SCHEMAS = DOCUMENT["components"]["schemas"]
@@ -27,27 +29,30 @@ JSON_SCHEMA = {
 }  # fmt: skip
 
 
-class _Anything:
-    """Stands for the handlers: only the list of routes is looked at."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_: None
-
-
 def _new_id(prefix: str) -> str:
     return ids.write(prefix, 0, b"\0" * 8)
 
 
-def _routes() -> set[tuple[str, str]]:
-    some: Any = _Anything()
-    door: Any = app.build(**dict.fromkeys(signature(app.build).parameters, some))
-    return {
-        (method.lower(), re.sub(r":\w+}", "}", route.path))
-        for route in door._app.routes
-        if isinstance(route, Route)
-        for method in (route.methods or ())
-        if method != "HEAD"
-    }
+def _settings(home: Path) -> Settings:
+    return Settings(
+        home=home,
+        store=parts.Store(database=home / "freddy.db"),
+        model=parts.Model(name="none", pull=False),
+        dev=parts.Development(api_key="sk-frdy-development-key-of-this-test"),
+    )
+
+
+async def _routes(home: Path) -> set[tuple[str, str]]:
+    """Those of a real house, which knows every area."""
+    async with open_house(_settings(home)) as house:
+        door: Any = house.app
+        return {
+            (method.lower(), re.sub(r":\w+}", "}", route.path))
+            for route in door._app.routes
+            if isinstance(route, Route)
+            for method in (route.methods or ())
+            if method != "HEAD"
+        }
 
 
 def _walk(value: Any) -> Iterator[dict[str, Any]]:
@@ -67,9 +72,9 @@ def _resolve(reference: str) -> Any:
     return found
 
 
-def test_every_route_is_in_the_document_and_the_other_way_round():
+async def test_every_route_is_in_the_document_and_the_other_way_round(tmp_path):
     told = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
-    assert told == _routes()
+    assert told == await _routes(tmp_path)
 
 
 def test_the_document_has_what_openapi_asks_for():

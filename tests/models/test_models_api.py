@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from freddy.server.config import Served
 from freddy.server.config import Upstream as UpstreamSettings
-from freddy.server.config.settings import Price, Way
+from freddy.server.config.settings import Candidate, Price
 from freddy.server.core.profile import Profile
 from promises import promise
 from upstream import Answer, Break, Fault, Gate, text
@@ -189,7 +189,9 @@ async def test_a_response_says_what_it_cost_by_the_vendors_price(opened, upstrea
 
 
 async def test_the_operators_price_goes_before_any_other(opened, upstream):
-    served = Served(name="smart", candidates=(Way(upstream="stage", model=GROQ),), price=Price(input=1000, output=2000))
+    served = Served(
+        name="smart", candidates=(Candidate(upstream="stage", model=GROQ),), price=Price(input=1000, output=2000)
+    )
     gateway = await opened(upstreams=(vendor(upstream),), models=(served,))
     upstream.says(Answer(text("Hello."), usage=(1000, 500)))
     told = await gateway.ask("freddy", model="smart", include=["usage.detailed"])

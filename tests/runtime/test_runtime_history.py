@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from runtime_stage import CALLER, STRANGER
 
-from freddy.server.core.request import PromptRef
 from freddy.server.core import deltas, errors, items, request, toolspec
+from freddy.server.core.request import PromptRef
 from freddy.server.ports.stores import Page
 from freddy_fakes import ScriptedModel, raw
 

@@ -236,8 +236,8 @@ async def test_a_conversation_survives_a_change_of_vendor(tmp_path, first: Adapt
             for name, told in (("one", one), ("other", other))
         )
         ways = (
-            parts.Way(upstream="one", model=first.thinker),
-            parts.Way(upstream="other", model=second.thinker, order=1),
+            parts.Candidate(upstream="one", model=first.thinker),
+            parts.Candidate(upstream="other", model=second.thinker, order=1),
         )
         served = (parts.Served(name="either", candidates=ways, reasoning=True),)
         one.says(Answer(thought("Hm."), text("Let me look."), call("get_weather", '{"city":"Oslo"}', call_id="call_a")))

@@ -114,7 +114,7 @@ async def test_the_operator_knows_better(opened):
     upstream = Upstream(name="own", vendor="vllm", url="http://10.0.0.1/v1")
     served = parts.Served(
         name="best",
-        candidates=(parts.Way(upstream="own", model="m"), parts.Way(upstream="elsewhere", model="x")),
+        candidates=(parts.Candidate(upstream="own", model="m"), parts.Candidate(upstream="elsewhere", model="x")),
         context_tokens=4096,
         images=False,
         schemas=False,
@@ -127,7 +127,7 @@ async def test_the_operator_knows_better(opened):
 
 
 async def test_another_name_for_a_model_does_not_take_back_what_the_operator_knows_of_it(opened):
-    way = parts.Way(upstream="own", model="m")
+    way = parts.Candidate(upstream="own", model="m")
     first = parts.Served(name="best", candidates=(way,), context_tokens=4096, price=parts.Price(input=1, output=2))
     second = parts.Served(name="standby", candidates=(way,), images=False)
     provider = await opened(Upstream(name="own", vendor="vllm", url="http://10.0.0.1/v1"), first, second)
@@ -136,17 +136,23 @@ async def test_another_name_for_a_model_does_not_take_back_what_the_operator_kno
 
 
 @pytest.mark.parametrize(
-    ("upstream", "headers"),
+    ("upstream", "keyed"),
     [
-        (Upstream(name="a", vendor="groq"), {"authorization": "Bearer usual"}),
-        (Upstream(name="a", vendor="groq", key="own"), {"authorization": "Bearer own"}),
-        (Upstream(name="a", url="https://api.groq.com/openai/v1"), {}),
-        (Upstream(name="a", vendor="azure", url="https://x.test/v1", key="own"), {"api-key": "own"}),
+        (Upstream(name="a", vendor="groq"), True),
+        (Upstream(name="a", url="https://api.groq.com/openai/v1"), False),
+        (Upstream(name="a", vendor="azure", url="https://x.test/v1"), False),
+        (Upstream(name="a", vendor="azure", url="https://x.test/v1", key="own"), True),
     ],
 )
-def test_the_usual_variable_of_a_vendor_has_its_key_where_it_is_named(monkeypatch, upstream, headers):
+def test_the_usual_variable_of_a_vendor_has_its_key_where_it_is_named(monkeypatch, upstream, keyed):
     monkeypatch.setenv("GROQ_API_KEY", "usual")
-    assert upstreams.greeting(upstream) == headers
+    assert upstreams.keyed(upstream) is keyed
+
+
+def test_a_key_that_could_not_stand_in_the_head_of_a_request_stops_the_start(monkeypatch, tmp_path):
+    monkeypatch.setenv("GROQ_API_KEY", "gsk-“quoted”")
+    (problem,) = upstreams.problems(settings(tmp_path, Upstream(name="a", vendor="groq")))
+    assert problem == ("upstream a: GROQ_API_KEY must be plain ASCII characters, as it stands in a request's head")
 
 
 BROUGHT = """

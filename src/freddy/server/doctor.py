@@ -1,5 +1,6 @@
 """Looks at the machine, the settings and the state, and says what is missing and how to cure it."""
 
+import asyncio
 import os
 import platform
 import shutil
@@ -17,6 +18,8 @@ from msgspec import Struct
 
 from freddy.server import upstreams
 from freddy.server.config import Settings, Upstream
+from freddy.server.core import errors
+from freddy.server.providers._directory import Directory
 from freddy.server.providers.embedded import diagnosis, libgomp, weights
 from freddy.server.providers.embedded.child import Death
 from freddy.server.providers.embedded.faults import WeightsUnavailable
@@ -66,7 +69,7 @@ def everything(settings: Settings) -> Iterator[Check]:
             "unset FREDDY_MODEL, or set FREDDY_UPSTREAM_URL",
         )
     for upstream in settings.upstreams:
-        yield _upstream(upstream)
+        yield _upstream(upstream, settings)
 
 
 def _python() -> Check:
@@ -251,23 +254,32 @@ def _models(settings: Settings) -> Iterator[Check]:
         yield Check("model", "ok", f"{name} answers; here are {there or 'no others'}")
 
 
-def _upstream(upstream: Upstream) -> Check:
+def _upstream(upstream: Upstream, settings: Settings) -> Check:
     name = f"upstream {upstream.name}"
     try:
-        url, headers = upstreams.address(upstream), upstreams.greeting(upstream)
-        answer = httpx2.get(f"{url}/models", headers=headers, timeout=UPSTREAM_SECONDS)
+        url = upstreams.address(upstream)
+        asyncio.run(_list_models(upstream, settings))
     except ValueError as error:
         return Check(name, "problem", str(error), "correct it in the settings: the server does not start before")
-    except httpx2.HTTPError as error:
-        said = f"{url} cannot be reached: {error or type(error).__name__}"
+    except TimeoutError:
+        said = f"{url} does not answer within {UPSTREAM_SECONDS:g} seconds"
         return Check(name, "problem", said, "check the address and the network")
-    if answer.status_code in (401, 403):
-        said = f"{url} refuses the key ({answer.status_code})"
-        return Check(name, "problem", said, "correct its key")
-    if answer.is_success:
-        return Check(name, "ok", f"{url} answers")
-    said = f"{url}/models answers {answer.status_code}"
-    return Check(name, "warning", said, "most servers list their models there: check that the address ends in /v1")
+    except errors.ProviderUnavailable as error:
+        return Check(name, "problem", f"{url} cannot be used: {error.message}", "check the address and the network")
+    except errors.FreddyError as error:
+        if error.code == "provider_authentication":
+            return Check(name, "problem", f"{url} refuses the key: {error.message}", "correct its key")
+        cure = "most servers list their models there: check that the address ends in /v1"
+        return Check(name, "warning", f"{url}/models: {error.message}", cure)
+    return Check(name, "ok", f"{url} answers")
+
+
+async def _list_models(upstream: Upstream, settings: Settings) -> None:
+    async with (
+        asyncio.timeout(UPSTREAM_SECONDS),
+        upstreams.opened(upstream, settings, Directory({})) as provider,
+    ):
+        await provider.models()
 
 
 def _nearest(path: Path) -> Path:

@@ -79,9 +79,13 @@ def problems(settings: Settings) -> Iterator[str]:
     """What of the upstreams in the settings makes no sense here, a sentence each."""
     for upstream in settings.upstreams:
         try:
-            _ways(upstream)
+            key = _key(upstream, ways := _ways(upstream))
         except ValueError as error:
             yield f"upstream {upstream.name}: {error}"
+            continue
+        if key and not (key.isascii() and key.isprintable()):
+            where = "its key" if upstream.key else " or ".join(ways.keys)
+            yield f"upstream {upstream.name}: {where} must be plain ASCII characters, as it stands in a request's head"
 
 
 def address(upstream: Upstream) -> str:
@@ -101,18 +105,7 @@ def keyed(upstream: Upstream) -> bool:
         ways = _ways(upstream)
     except ValueError:
         return upstream.key is not None
-    return bool(upstream.key or (upstream.vendor and first_set(ways.keys)))
-
-
-def greeting(upstream: Upstream) -> dict[str, str]:
-    """The headers by which it knows the operator. Raises ValueError like `address`."""
-    ways = _ways(upstream)
-    key = upstream.key or (first_set(ways.keys) if upstream.vendor else None)
-    headers = dict(upstream.headers)
-    if key and ways.kind == "anthropic":
-        return headers | {"x-api-key": key, "anthropic-version": "2023-06-01"}
-    name = ways.row.key_header if ways.row else "authorization"
-    return headers | ({name: f"Bearer {key}" if name == "authorization" else key} if key else {})
+    return bool(_key(upstream, ways))
 
 
 def limits(settings: Settings, upstream: Upstream | None = None) -> Limits:
@@ -134,7 +127,7 @@ async def opened(upstream: Upstream, settings: Settings, directory: Directory) -
             name=upstream.name,
             wire=_Headed(wire, upstream.headers) if upstream.headers else wire,
             profile_of=_profile_of(upstream, ways, settings.models, directory),
-            key=upstream.key or (first_set(ways.keys) if upstream.vendor else None),
+            key=_key(upstream, ways),
             headers=upstream.headers,
         )
         yield _made(upstream, ways, at)
@@ -190,6 +183,11 @@ def _ways(upstream: Upstream) -> _Ways:
     return _Ways(kind, _url(upstream, None), row.directory if row else vendor, row.keys if row else ())
 
 
+def _key(upstream: Upstream, ways: _Ways) -> str | None:
+    """The operator's, of the settings or else of the vendor's usual variable where the vendor is named."""
+    return upstream.key or (first_set(ways.keys) if upstream.vendor else None)
+
+
 def _url(upstream: Upstream, usual: str | None) -> str:
     if url := upstream.url or usual:
         return url
@@ -209,15 +207,15 @@ def _profile_of(upstream: Upstream, ways: _Ways, models: tuple[Served, ...], dir
     base = structs.replace(
         {"openai": _OPENAI, "anthropic": _ANTHROPIC}.get(ways.kind, _COMPATIBLE), provider=upstream.name
     )
-    ways_here = [(way, served) for served in models for way in served.candidates if way.upstream == upstream.name]
+    here = [(one, served) for served in models for one in served.candidates if one.upstream == upstream.name]
 
     def profile_of(called: str) -> Profile:
         profile = directory.profile(ways.directory, called, base=base)
         if ways.row is not None:
             profile = fitted(profile, ways.row.of(called))
-        for way, served in ways_here:
+        for candidate, served in here:
             # A model may stand under several names, of which not each says everything.
-            profile = _corrected(profile, served) if way.model == called else profile
+            profile = _corrected(profile, served) if candidate.model == called else profile
         return profile
 
     return profile_of

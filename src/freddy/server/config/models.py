@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from freddy.server.config.settings import Price, Served, Way
+from freddy.server.config.settings import Candidate, Price, Served
 from freddy.server.config.tables import Table
 
 _FLAGS = (
@@ -54,11 +54,11 @@ class Models:
         facts["price"] = self._price(table)
         if "candidates" not in table:
             self._say(f"{table.where} needs candidates such as {_EXAMPLE}")
-        ways = [self._way(one) for one in table.tables("candidates", _EXAMPLE) or ()]
-        candidates = tuple(way for way in ways if way is not None)
+        told = [self._candidate(one) for one in table.tables("candidates", _EXAMPLE) or ()]
+        candidates = tuple(one for one in told if one is not None)
         return Served(name=name, candidates=candidates, **facts) if name else None
 
-    def _way(self, table: Table) -> Way | None:
+    def _candidate(self, table: Table) -> Candidate | None:
         table.only(("upstream", "model", "order", "weight"))
         upstream, model = table.text("upstream", needed=True), table.text("model", needed=True)
         order, weight = table.whole("order", 0, 1000), table.number("weight", 0, 1_000_000)
@@ -67,7 +67,7 @@ class Models:
         if upstream not in self._upstreams:
             there = ", ".join(sorted(self._upstreams)) or "none"
             self._say(f"{table.where}: there is no upstream {upstream!r}; there is {there}")
-        return Way(upstream=upstream, model=model, order=order or 0, weight=1.0 if weight is None else weight)
+        return Candidate(upstream=upstream, model=model, order=order or 0, weight=1.0 if weight is None else weight)
 
     def _price(self, table: Table) -> Price | None:
         inner = table.table("price", "{ input = 2.5, output = 10 }")

@@ -429,7 +429,7 @@ class Upstream(Struct, frozen=True, kw_only=True):
         return f"Upstream(name={self.name!r}, url={self.url!r}, models={self.models!r})"
 
 
-class Way(Struct, frozen=True, kw_only=True):
+class Candidate(Struct, frozen=True, kw_only=True):
     """A candidate of a model: the upstream called so, and its name for the model.
 
     The lowest `order` is asked first; requests are shared by `weight` among those of the same order.
@@ -454,7 +454,7 @@ class Served(Struct, frozen=True, kw_only=True):
     """A model as callers name it: who may answer, and facts that the operator knows. None leaves a fact alone."""
 
     name: str
-    candidates: tuple[Way, ...]
+    candidates: tuple[Candidate, ...]
     description: str | None = None
     context_tokens: int | None = None
     output_tokens: int | None = None
