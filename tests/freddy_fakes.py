@@ -1,7 +1,7 @@
 """Fakes of the ports: a model that says what it was told, a fixed clock, counted ids, stores in memory."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 import msgspec
@@ -10,9 +10,12 @@ from msgspec.structs import replace
 from freddy.server.core import deltas, errors, items
 from freddy.server.core.profile import Availability, Profile
 from freddy.server.core.response import Response
-from freddy.server.core.threads import Thread
+from freddy.server.core.rules import Attachment
+from freddy.server.core.threads import Spot, Thread
 from freddy.server.core.turn import Turn
-from freddy.server.ports.stores import Page, ThreadItem
+from freddy.server.ports.records import Record
+from freddy.server.ports.repeats import Kept
+from freddy.server.ports.stores import ANY_THREAD, Page, PlacedItem, ThreadFilter
 
 PATIENCE = 5.0
 """Seconds a test waits for something that must happen."""
@@ -216,22 +219,27 @@ class MemoryResponses:
         entries = [(item.id, item) for item in found.request.input] if found else []
         return _page(entries, page)
 
-    async def find_items(self, organization_id: str, item_ids: Sequence[str]) -> Mapping[str, items.Item]:
+    async def find_items(
+        self, organization_id: str, item_ids: Sequence[str], *, user_id: str | None = None
+    ) -> Mapping[str, items.Item]:
         return {
             item.id: item
             for response in self._memory.kept.values()
-            if response.organization_id == organization_id
+            if response.organization_id == organization_id and user_id in (None, response.user_id)
             for item in (*response.request.input, *response.output)
             if item.id in item_ids
         }
 
-    async def chain(self, organization_id: str, response_id: str) -> Sequence[Response]:
+    async def chain(self, organization_id: str, response_id: str, *, limit: int | None = None) -> Sequence[Response]:
         chain: list[Response] = []
         following: str | None = response_id
         while following is not None and (found := await self.get(organization_id, following)):
             chain.insert(0, found)
             following = found.request.previous_response_id
-        return chain
+        return chain if limit is None else chain[-limit:]
+
+    async def chain_start(self, organization_id: str, response_id: str, *, limit: int) -> Sequence[Response]:
+        return (await self.chain(organization_id, response_id))[:limit]
 
     async def fail_unfinished(self, response_ids_alive: Sequence[str], now: int) -> int:
         lost = [r for r in self._memory.kept.values() if not r.ended and r.id not in response_ids_alive]
@@ -247,7 +255,8 @@ class MemoryThreads:
     def __init__(self, memory: MemoryStores) -> None:
         self._memory = memory
 
-    async def create(self, thread: Thread) -> None:
+    async def create(self, thread: Thread, items: Sequence[items.Item] = (), *, entry_id: str = "") -> None:
+        assert not items, f"{entry_id} would need a memory of its own"
         if (thread.organization_id, thread.id) in self._memory.threads_kept:
             raise errors.Conflict("The id is taken", param="id")
         self._memory.threads_kept[thread.organization_id, thread.id] = thread
@@ -256,16 +265,20 @@ class MemoryThreads:
         found = self._memory.threads_kept.get((organization_id, thread_id))
         return found if found and found.organization_id == organization_id else None
 
-    async def list(self, organization_id: str, page: Page) -> tuple[Sequence[Thread], bool]:
+    async def list(
+        self, organization_id: str, page: Page, having: ThreadFilter = ANY_THREAD
+    ) -> tuple[Sequence[Thread], bool]:
+        assert having == ANY_THREAD
         mine = [t for t in self._memory.threads_kept.values() if t.organization_id == organization_id]
         mine.sort(key=lambda thread: (thread.created_at, thread.id))
         return _page([(thread.id, thread) for thread in mine], page)
 
-    async def update(self, thread: Thread) -> bool:
-        if await self.get(thread.organization_id, thread.id) is None:
-            return False
-        self._memory.threads_kept[thread.organization_id, thread.id] = thread
-        return True
+    async def change(self, organization_id: str, thread_id: str, alter: Callable[[Thread], Thread]) -> Thread | None:
+        before = await self.get(organization_id, thread_id)
+        if before is None:
+            return None
+        self._memory.threads_kept[organization_id, thread_id] = altered = alter(before)
+        return altered
 
     async def delete(self, organization_id: str, thread_id: str) -> bool:
         if await self.get(organization_id, thread_id) is None:
@@ -277,19 +290,42 @@ class MemoryThreads:
         return True
 
     async def items(self, organization_id: str, thread_id: str) -> Sequence[items.Item]:
-        return [entry.item for entry in self._entries(organization_id, thread_id)]
+        return [placed.item for placed in self._placed(organization_id, thread_id)]
 
-    async def page_items(self, organization_id: str, thread_id: str, page: Page) -> tuple[Sequence[ThreadItem], bool]:
-        entries = self._entries(organization_id, thread_id)
-        return _page([(entry.item.id, entry) for entry in entries], page)
+    async def page_items(
+        self, organization_id: str, thread_id: str, page: Page, *, messages: bool = False
+    ) -> tuple[Sequence[PlacedItem], bool]:
+        told = [
+            placed
+            for placed in self._placed(organization_id, thread_id)
+            if not messages or not isinstance(placed.item, items.Reasoning | items.Other)
+        ]
+        return _page([(placed.item.id, placed) for placed in told], page)
 
-    def _entries(self, organization_id: str, thread_id: str) -> Sequence[ThreadItem]:
-        return [
-            ThreadItem(item, response.id, response.created_at)
+    async def tail(
+        self, organization_id: str, thread_id: str, *, before: Spot | None = None, limit: int
+    ) -> Sequence[PlacedItem]:
+        placed = self._placed(organization_id, thread_id)
+        return [one for one in reversed(placed) if before is None or one.spot < before][:limit]
+
+    async def head(
+        self, organization_id: str, thread_id: str, *, after: Spot | None = None, limit: int
+    ) -> Sequence[PlacedItem]:
+        placed = self._placed(organization_id, thread_id)
+        return [one for one in placed if after is None or one.spot > after][:limit]
+
+    def _placed(self, organization_id: str, thread_id: str) -> Sequence[PlacedItem]:
+        kept = [
+            response
             for response in self._memory.kept.values()
             if (response.organization_id, response.thread_id) == (organization_id, thread_id)
             and response.status in _SUCCEEDED
-            for item in (*response.request.input, *response.output)
+        ]
+        return [
+            PlacedItem(item, response.id, response.created_at, (place, direction, position))
+            for place, response in enumerate(kept, 1)
+            for direction, said in (("in", response.request.input), ("out", response.output))
+            for position, item in enumerate(said)
         ]
 
 
@@ -308,3 +344,52 @@ def _page(entries: Sequence[tuple[str, Entry]], page: Page) -> tuple[Sequence[En
 def raw(value: object) -> msgspec.Raw:
     """A JSON value as the core keeps those it does not look into."""
     return msgspec.Raw(msgspec.json.encode(value))
+
+
+class Remembered:
+    """The port `RepeatStore`."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], tuple[int, Kept]] = {}
+
+    async def begin(
+        self, organization_id: str, key: str, fingerprint: bytes, *, now: int, expires_at: int
+    ) -> Kept | None:
+        place = (organization_id, key)
+        known = self._kept.get(place)
+        if known is not None and known[0] > now:
+            return known[1]
+        self._kept[place] = (expires_at, Kept(fingerprint))
+        return None
+
+    async def end(self, organization_id: str, key: str, kept: Kept, *, expires_at: int) -> None:
+        self._kept[organization_id, key] = (expires_at, kept)
+
+    async def forget(self, organization_id: str, key: str) -> None:
+        self._kept.pop((organization_id, key), None)
+
+    async def expire(self, now: int) -> int:
+        gone = [place for place, (expires, _) in self._kept.items() if expires <= now]
+        for place in gone:
+            del self._kept[place]
+        return len(gone)
+
+
+class EmptyRecords:
+    """What `RecordStore` says of an organization that has configured nothing."""
+
+    async def get(self, organization_id: str, record_id: str, *, version: int | None = None) -> None:
+        return None
+
+    async def find(self, organization_id: str, record_ids: Sequence[str]) -> Mapping[str, Record]:
+        return {}
+
+    async def all(self, organization_id: str, kind: str) -> Sequence[Record]:
+        return []
+
+
+class EmptyAttachments:
+    """What `AttachmentStore` says of the same."""
+
+    async def all(self, organization_id: str) -> Sequence[Attachment]:
+        return []

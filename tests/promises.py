@@ -35,6 +35,7 @@ PROMISES: Final[dict[int, str]] = {
     14: "The same key is taken from `Authorization: Bearer`.",
     15: "`/v1/responses` wants its key as a bearer token.",
     16: "The body of a request is JSON; what is none is refused.",
+    17: "A bearer token of a signed-in user is told apart from a key by its form, and leads to that user.",
     18: "The Python client takes its key as `FreddyClient(api_key=…)`.",
     19: "Without one it reads `FREDDY_API_KEY`.",
     20: "A missing or unknown key is 401 `invalid_api_key`.",
@@ -42,8 +43,14 @@ PROMISES: Final[dict[int, str]] = {
     # Core parameters
     22: "`organization_id` says for which organization a response is made.",
     23: "It may be left out: the key implies one.",
+    24: "With `assistant_id` a request gets the assistant's instructions, settings and rules.",
+    25: "With `assistant_id` neither model nor system message is needed.",
+    26: "`rules` names rules for one response.",
+    27: "Rules are told to the model behind its instructions.",
+    28: "Rules are chosen by what a request names and by what they are attached to, and nothing else.",
     29: "A rule id that nothing has is an error that names `rules`.",
     30: "`disable_rules` makes the server look at no rule at all.",
+    31: "`disable_rules` is for keys; a user's token is refused.",
     32: "`model` may be left out: `ftg-3.0` answers.",
     33: "Fast, reasoning and vision models are chosen by name.",
     34: "The model names of the documentation lead to a model.",
@@ -79,19 +86,32 @@ PROMISES: Final[dict[int, str]] = {
     63: "It cannot be used together with a thread.",
     64: "`instructions` hold for one response and take the place of earlier system messages.",
     # Response delivery
+    65: "`thread_context_mode` says what of a long thread is told: the newest, both ends, or all.",
+    66: "A mode does something only where the history is more than the model can read.",
+    67: "`rule_context` decides which rules fit, and fills their places.",
+    68: "Its `request_type` is any word, and is told to the model.",
+    69: "Its `user_expertise` is one of four words.",
+    70: "Its `output_format` is any word.",
+    71: "Its `target_audience` is any word.",
     72: "Nothing is streamed unless `stream` is true.",
     73: "`background` answers at once with an id while the work goes on.",
     74: "`include` is a list of names for more detail.",
+    82: "The images of a request are told with where their content is.",
     84: "Logprobs are in the answer for those who ask for them.",
+    85: "Thoughts come back sealed, for those who keep the conversation themselves.",
     86: "`request.logs` tells who was asked, how each try ended, and what was not done as asked.",
     87: "`usage.detailed` splits usage into neurons and synapses.",
+    88: "`rules.debug` tells which rules were considered, applied, compressed and filtered, and why.",
     89: "An unknown name in `include` is 422.",
     # Limits and controls
     90: "`max_output_synapses` bounds what the model generates.",
     91: "A response that reached its limit is `incomplete` and says why.",
     92: "Metadata has at most 16 pairs, keys of 64 and values of 512 characters.",
+    93: "Metadata is told with the response, and threads and responses are found by it.",
     97: "A conversation over the context is an error, or loses its oldest exchanges where `truncation` is `auto`.",
     # Reasoning
+    98: "A prompt is filled with its variables, in the version named or the newest.",
+    99: "Values of variables are strings, numbers, images and files.",
     100: "`reasoning` is asked for in one way, whatever the provider.",
     101: "Its effort is one of off, low, medium, high and maximum.",
     102: "`off` turns reasoning off with OpenAI and Anthropic.",
@@ -198,25 +218,21 @@ PROMISES: Final[dict[int, str]] = {
     283: "What a model writes is measured in synapses, reasoning included.",
     284: "What it reads is measured in neurons.",
     285: "Usage is priced by a table per model; `usage.detailed` tells the cost, null where a price is not known.",
+    286: "What a response uses is accounted to its organization, and told to it alone.",
 }
 
 LATER: Final[frozenset[int]] = frozenset(
     {
         8,  # pages for keys and organizations
         9,  # files, vector stores, assistants, rules, prompts, connectors and containers as resources
-        17,  # credentials of users, beside keys
-        *range(24, 29),  # assistants and rules
-        31,  # `disable_rules` is for keys alone, once users have credentials
-        *range(65, 72),  # fitting a long history, and rule contexts
-        *(75, 76, 77, 78, 79, 80, 81, 82, 83, 85, 88),  # details of what the server does not do yet
-        *(93, 94, 95, 96, 98, 99),  # filtering by metadata, limits of the server's own tools, prompts
+        *(75, 76, 77, 78, 79, 80, 81, 83),  # details of what the server does not do yet
+        *(94, 95, 96),  # limits of the server's own tools
         112,  # tools beside functions
         *range(118, 124),  # the server's own tool loop
         *range(125, 201),  # search, code, images, computer, connectors, scripts, MCP
         *(207, 208),  # approval, and functions that the server runs
         *(235, 236),  # items of the server's own tools
         *(248, 249),  # images in a stream
-        286,  # usage by organization
     }
 )
 """Numbers that nothing can be promised for yet."""

@@ -232,6 +232,8 @@ def spelled(dialect: str, **body: Any) -> tuple[str, dict[str, Any]]:
 async def serving(settings: Settings, upstream: Simulator) -> AsyncIterator[Gateway]:
     """The server as `freddy serve` runs it, but for signals, its greeting, and the pause that uvicorn ends with."""
     listener = socket.create_server(("127.0.0.1", 0))
+    # As the server's own has it: else every reply on a connection that is kept waits 40 ms for the client's system.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setblocking(False)
     async with open_house(settings) as house:
         config = uvicorn.Config(

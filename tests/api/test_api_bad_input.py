@@ -288,7 +288,7 @@ async def test_a_body_is_read_as_json_whatever_it_is_called(gateway, kind):
         ("GET", "/v1/model/response/", 404),
         ("GET", "/v1/responses/resp_1/nowhere", 404),
         ("PUT", OURS, 405),
-        ("GET", OURS, 405),
+        ("DELETE", OURS, 405),
         ("GET", THEIRS, 405),
         ("DELETE", THEIRS, 405),
         ("PUT", "/v1/responses/resp_1", 405),

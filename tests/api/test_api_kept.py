@@ -197,7 +197,7 @@ async def test_a_stream_asked_for_again_by_its_key_is_told_again_when_its_events
     path, body = spelled(dialect, stream=True)
     for _ in range(2):
         reply = await gateway.http().post(path, json=body, headers={"idempotency-key": "try-1"})
-        assert reply.status_code == 200
+        assert reply.status_code == 200, reply.text
         assert Stream(reply.content).last["type"] == "response.completed"
     assert len(upstream.calls) == 1
 

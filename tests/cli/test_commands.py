@@ -11,7 +11,7 @@ import pytest
 from freddy.server import cli
 from freddy.server.accounts import development
 
-COMMANDS = ["serve", "ask", "keys", "providers", "models", "doctor"]
+COMMANDS = ["serve", "ask", "keys", "providers", "models", "db", "doctor"]
 
 
 def test_without_a_command_the_help_teaches_each_one(environment, capsys):

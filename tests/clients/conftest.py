@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "api"))  # where `gateway` is
 
+import aitronos_client
 from gateway import Gateway, serving, settings
 
 from freddy.server.config import Upstream
@@ -93,3 +94,10 @@ async def stage(request, tmp_path):
         async with serving(chosen, vendor) as gateway:
             yield Stage(gateway, vendor, model)
         assert vendor.complaints == []
+
+
+@pytest.fixture
+async def platform(tmp_path):
+    """The platform's published client before a server in local development mode."""
+    async with aitronos_client.platform(tmp_path) as platform:
+        yield platform

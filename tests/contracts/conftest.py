@@ -1,23 +1,51 @@
 """Opens every adapter of a port, for the suite of that port to run against."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from migrations_to_come import make_migrations
 
+from databases import fresh_database
 from freddy.server.ports.channel import Channel
 from freddy.server.ports.stores import AccountStore, ResponseStore, ThreadStore
 from freddy.server.stores.channels.memory import MemoryChannel
 from freddy.server.stores.sql.accounts import SqlAccounts
-from freddy.server.stores.sql.engine import Database
+from freddy.server.stores.sql.connection import Database
+from freddy.server.stores.sql.engine import Database as SqliteDatabase
+from freddy.server.stores.sql.postgres.database import PostgresDatabase
 from freddy.server.stores.sql.responses import SqlResponses
 from freddy.server.stores.sql.threads import SqlThreads
 from freddy_fakes import FixedClock
 
 
-@pytest.fixture(params=["sqlite"])
-async def database() -> AsyncIterator[Database]:
-    async with Database(None) as database:
-        yield database
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    """What a store is told in, whichever it is."""
+    if request.param == "sqlite":
+        async with SqliteDatabase(None) as sqlite:
+            yield sqlite
+        return
+    async with fresh_database() as url, PostgresDatabase(url) as postgres:
+        yield postgres
+
+
+@pytest.fixture
+async def sqlite() -> AsyncIterator[SqliteDatabase]:
+    async with SqliteDatabase(None) as sqlite:
+        yield sqlite
+
+
+@pytest.fixture
+async def postgres() -> AsyncIterator[PostgresDatabase]:
+    async with fresh_database() as url, PostgresDatabase(url) as postgres:
+        yield postgres
+
+
+@pytest.fixture
+def newer(tmp_path: Path) -> Path:
+    """Migrations of a version to come."""
+    return make_migrations(tmp_path / "migrations")
 
 
 @pytest.fixture

@@ -61,13 +61,19 @@ def completed(response: Response, *texts: str, **changes: Any) -> Response:
     return replace(ended, **changes)
 
 
+def beginning(ended: Response) -> Response:
+    """As it was when it began."""
+    return replace(ended, status="in_progress", output=(), completed_at=None)
+
+
 def failed(response: Response) -> Response:
     failure = errors.Failure(message="The model is away.", code="provider_unavailable", status=503)
     return replace(response, status="failed", completed_at=response.created_at + 1, failure=failure)
 
 
 _texts = st.text(max_size=40)
-_ids = st.text(min_size=1, max_size=30)
+# PostgreSQL has no U+0000 in the texts of its columns; within JSON it is written out.
+_ids = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30)
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_texts, inner, max_size=3),

@@ -4,14 +4,16 @@ import asyncio
 import itertools
 
 import pytest
-from contract_examples import ACME, OTHERS, any_item, begun, completed, continues, failed, message
+from contract_examples import ACME, OTHERS, any_item, beginning, begun, completed, continues, failed, message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from freddy.server.core import errors, request
 from freddy.server.core.items import Item
-from freddy.server.ports.stores import Page, ResponseStore, ThreadStore
+from freddy.server.core.response import Response
+from freddy.server.core.threads import Thread
+from freddy.server.ports.stores import Page, ResponseFilter, ResponseStore, ThreadStore
 
 _numbers = itertools.count()
 
@@ -66,7 +68,7 @@ async def test_adding_items_again_changes_nothing(responses: ResponseStore) -> N
 async def test_the_end_keeps_only_the_items_not_yet_kept(responses: ResponseStore) -> None:
     ended = completed(begun("hello"), "a", "b", "c")
     await responses.open(begun("x"))
-    await responses.open(replace(ended, output=()))
+    await responses.open(beginning(ended))
     await responses.add_items(ended.id, 1, ended.output[1:2])
     await responses.finish(ended)
     assert await responses.get(ACME, ended.id) == ended
@@ -74,7 +76,7 @@ async def test_the_end_keeps_only_the_items_not_yet_kept(responses: ResponseStor
 
 async def test_finishing_again_changes_nothing(responses: ResponseStore, threads: ThreadStore) -> None:
     ended = completed(begun("hello", thread_id="t"), "a")
-    await responses.open(replace(ended, output=()))
+    await responses.open(beginning(ended))
     await responses.finish(ended)
     thread = await threads.get(ACME, "t")
     await responses.finish(ended)
@@ -117,10 +119,25 @@ async def test_another_organization_sees_nothing(responses: ResponseStore) -> No
 async def test_items_are_found_by_their_ids_in_input_and_output(responses: ResponseStore) -> None:
     ended = completed(begun("question"), "answer")
     asked, said = ended.request.input[0], ended.output[0]
-    await responses.open(replace(ended, output=()))
+    await responses.open(beginning(ended))
     await responses.finish(ended)
     found = await responses.find_items(ACME, [said.id, "msg_unknown", asked.id])
     assert found == {said.id: said, asked.id: asked}
+
+
+async def test_items_of_one_user_are_found_in_responses_and_threads_alone(
+    responses: ResponseStore, threads: ThreadStore
+) -> None:
+    own, others = begun("own", user_id="usr_1"), begun("other", user_id="usr_2")
+    for response in (own, others):
+        await responses.open(response)
+    thread = Thread(id="t", organization_id=ACME, created_at=1, updated_at=1, user_id="usr_1")
+    put = message("put")
+    await threads.create(thread, (put,), entry_id="entry_1")
+    ids = [own.request.input[0].id, others.request.input[0].id, put.id]
+    assert set(await responses.find_items(ACME, ids, user_id="usr_1")) == {ids[0], ids[2]}
+    assert set(await responses.find_items(ACME, ids, user_id="usr_2")) == {ids[1]}
+    assert set(await responses.find_items(ACME, ids)) == {*ids}
 
 
 async def test_two_organizations_may_have_items_of_the_same_id(responses: ResponseStore) -> None:
@@ -138,7 +155,7 @@ async def test_a_chain_is_told_from_its_beginning(responses: ResponseStore) -> N
     third = continues(second, "3")
     other = continues(first, "2b")
     for response in (first, second, other, third):
-        await responses.open(replace(response, output=()))
+        await responses.open(beginning(response))
         await responses.finish(response)
     assert await responses.chain(ACME, third.id) == [first, second, third]
     assert await responses.chain(ACME, first.id) == [first]
@@ -167,7 +184,7 @@ async def test_what_a_dead_process_left_is_failed(responses: ResponseStore) -> N
     queued, running = begun("a", status="queued"), begun("b")
     alive, ended = begun("c"), completed(begun("d"), "done")
     for response in (queued, running, alive, ended):
-        await responses.open(replace(response, output=()))
+        await responses.open(beginning(response))
     await responses.add_items(running.id, 0, [message("half")])
     await responses.finish(ended)
     assert await responses.fail_unfinished([alive.id], 2_000) == 2
@@ -264,3 +281,33 @@ async def test_a_response_kept_whole_is_as_one_that_was_opened_and_finished(
     thread = await threads.get(ACME, "thrd_1")
     assert thread is not None
     assert thread.last_message_at == whole.completed_at
+
+
+async def test_responses_are_listed_and_found_by_what_they_have(responses: ResponseStore) -> None:
+    def having(response: Response, **metadata: str) -> Response:
+        return replace(response, request=replace(response.request, metadata=metadata))
+
+    a = having(completed(begun("1", thread_id="t", user_id="usr_1"), "one"), team="red", x="1")
+    b = having(failed(begun("2", thread_id="t")), team="red")
+    c = having(begun("3"), team="blue")
+    for response in (a, b):
+        await responses.keep(response)
+    await responses.open(c)
+    await responses.open(begun("secret", organization_id=OTHERS))
+    for filter_, expected in (
+        (ResponseFilter(), [c, b, a]),
+        (ResponseFilter(thread_id="t"), [b, a]),
+        (ResponseFilter(status="failed"), [b]),
+        (ResponseFilter(model="tiny-2026"), [a]),
+        (ResponseFilter(user_id="usr_1"), [a]),
+        (ResponseFilter(metadata={"team": "red"}), [b, a]),
+        (ResponseFilter(metadata={"team": "red", "x": "1"}), [a]),
+        (ResponseFilter(metadata={"team": "green"}), []),
+        (ResponseFilter(thread_id="t", status="in_progress"), []),
+    ):
+        assert await responses.list(ACME, Page(), filter_) == (expected, False)
+    assert await responses.list(ACME, Page(limit=1, order="asc", after=a.id)) == ([b], True)
+    with pytest.raises(errors.InvalidValue):
+        await responses.list(ACME, Page(after="resp_unknown"))
+    await responses.delete(ACME, a.id)
+    assert await responses.list(ACME, Page(), ResponseFilter(metadata={"x": "1"})) == ([], False)

@@ -4,11 +4,13 @@ import asyncio
 import sys
 from pathlib import Path
 
+import sqlalchemy as sa
 from contract_examples import ACME
 
 from freddy.server.core.items import Message
 from freddy.server.stores.sql.engine import Database
 from freddy.server.stores.sql.responses import SqlResponses
+from freddy.server.stores.sql.statements import Statement
 from freddy_fakes import PATIENCE
 
 WRITER = Path(__file__).with_name("durable_writer.py")
@@ -36,5 +38,5 @@ async def test_what_was_written_survives_a_kill(tmp_path: Path) -> None:
             assert [item.text for item in found.request.input if isinstance(item, Message)] == ["question " * 50]
             assert found.text == "answer " * 50
         assert await responses.fail_unfinished([], 2_000) <= 8
-        check = await database.read(lambda connection: connection.execute("PRAGMA integrity_check").fetchall())
+        check = await database.read(lambda connection: connection.all(Statement(sa.text("PRAGMA integrity_check"))))
         assert check == [("ok",)]

@@ -16,25 +16,12 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from contract_examples import ACME, begun
+from migrations_to_come import COMING, break_migration
 
 from freddy.server.core import errors
 from freddy.server.stores.sql import schema, tables
 from freddy.server.stores.sql.engine import Database
 from freddy.server.stores.sql.responses import SqlResponses
-
-COMING = f"{int(schema.HEAD) + 1:04}"
-NEXT = f"""
-import sqlalchemy as sa
-from alembic import op
-
-revision = "{COMING}"
-down_revision = "{schema.HEAD}"
-
-
-def upgrade() -> None:
-    op.add_column("threads", sa.Column("colour", sa.Text))
-    {{more}}
-"""
 
 
 def migrated(path: Path) -> None:
@@ -56,18 +43,6 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     return connection
-
-
-@pytest.fixture
-def newer(tmp_path: Path) -> Path:
-    """Migrations of a version to come."""
-    versions = tmp_path / "migrations" / "versions"
-    versions.mkdir(parents=True)
-    for found in (schema.MIGRATIONS / "env.py", *(schema.MIGRATIONS / "versions").glob("*.py")):
-        target = tmp_path / "migrations" / found.relative_to(schema.MIGRATIONS)
-        target.write_text(found.read_text())
-    (versions / f"{COMING}_next.py").write_text(NEXT.format(more=""))
-    return versions.parent
 
 
 def test_the_migrations_make_the_schema_that_is_described(tmp_path: Path) -> None:
@@ -126,9 +101,9 @@ async def test_a_migration_that_fails_changes_nothing(tmp_path: Path, newer: Pat
     async with Database(path) as database:
         await SqlResponses(database).open(begun("hello"))
     before = described(path)
-    (newer / "versions" / f"{COMING}_next.py").write_text(NEXT.format(more='raise OSError("no")'))
+    break_migration(newer)
     with closing(connect(path)) as connection:
-        with pytest.raises(OSError, match="no"):
+        with pytest.raises(RuntimeError, match="no"):
             schema.bring_up(connection, path, head=COMING, migrations=newer)
         assert schema.version(connection) == schema.HEAD
     assert described(path) == before

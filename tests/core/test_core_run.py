@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from freddy.server.core import attempt, errors, events, items, pricing, request, run, toolspec, turn
+from freddy.server.core.calls import Call
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Usage
 from freddy_fakes import raw
@@ -99,6 +100,7 @@ def test_how_the_turn_ended_is_how_the_response_ends(finish, status, reason):
             output=(ANSWER,),
             usage=used,
             incomplete_reason=reason,
+            calls=(Call(kind="model", name="vendor-name", provider="", status="completed", usage=used),),
         )
     )
 
@@ -112,13 +114,17 @@ def test_a_model_that_does_not_tell_its_name_is_called_what_was_asked_for():
 def test_a_failure_ends_the_run_with_what_was_kept():
     begun = a_run()
     ended = after(begun, events.ItemDone(0, ANSWER), events.Failed(FAILURE))
-    assert run.decide(ended) == run.Finish(replace(begun.response, status="failed", output=(ANSWER,), failure=FAILURE))
+    calls = (Call(kind="model", name="vendor-name", provider="", status="failed", cost=0),)
+    assert run.decide(ended) == run.Finish(
+        replace(begun.response, status="failed", output=(ANSWER,), failure=FAILURE, calls=calls)
+    )
 
 
 def test_cancelling_ends_the_run_with_what_was_kept():
     begun = a_run()
     ended = after(begun, events.ItemDone(0, ANSWER), events.Cancelled())
-    assert run.decide(ended) == run.Finish(replace(begun.response, status="cancelled", output=(ANSWER,)))
+    calls = (Call(kind="model", name="vendor-name", provider="", status="cancelled", cost=0),)
+    assert run.decide(ended) == run.Finish(replace(begun.response, status="cancelled", output=(ANSWER,), calls=calls))
 
 
 def test_an_answer_cut_by_length_that_is_then_cancelled_has_no_incomplete_reason():
@@ -138,7 +144,8 @@ def test_the_usage_of_turns_adds_up():
 
 @pytest.mark.parametrize(("spent", "left"), [(10, 40), (50, 1), (80, 1)])
 def test_a_later_turn_may_say_what_the_limit_leaves_and_at_least_one_token(spent, left):
-    begun = replace(a_run(max_output_tokens=50), usage=Usage(output_tokens=spent))
+    calls = (Call(kind="model", name="m", provider="p", status="completed", usage=Usage(output_tokens=spent)),)
+    begun = replace(a_run(max_output_tokens=50), calls=calls)
     step = run.decide(begun)
     assert isinstance(step, run.CallModel)
     assert step.turn.max_output_tokens == left

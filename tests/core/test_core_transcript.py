@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from freddy.server.core import deltas, events, items, toolspec
 from freddy.server.core.attempt import Attempt
+from freddy.server.core.calls import Call
 from freddy.server.core.pricing import Price
 from freddy.server.core.transcript import Transcript, custom_arguments, custom_input
 from freddy.server.core.usage import Usage
@@ -349,5 +350,13 @@ def test_who_was_asked_and_who_answers_stands_beside_the_answer():
         [deltas.Chosen("second", price, ("top_p has no effect",)), deltas.Text("Yes")],
         [deltas.Tried(answered), STOP],
     )
-    choice = events.Choice("second", price, ("top_p has no effect",), (failed, answered))
+    choice = events.Choice(
+        "second",
+        price,
+        ("top_p has no effect",),
+        (failed, answered),
+        calls=(Call(kind="model", name="m", provider="first", status="failed", cost=0),),
+        asking=True,
+        milliseconds=500,
+    )
     assert told[-1] == events.TurnDone("stop", None, None, choice)

@@ -13,8 +13,7 @@ from freddy.server.core import errors, ids
 from freddy.server.dialects.freddy import FREDDY, aliases
 from freddy.server.dialects.openai import OPENAI
 from freddy.server.dialects.openai.request import INCLUDABLE
-from freddy.server.http.openapi import document, events, failures
-from freddy.server.http.openapi import OPERATIONS
+from freddy.server.http.openapi import OPERATIONS, document, events, failures
 from freddy.server.listeners.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]

@@ -143,7 +143,7 @@ def _check_schema(schema: Any, place: str) -> None:
 
 def test_the_freddy_request_has_every_parameter_that_is_read():
     assert set(SCHEMAS["FreddyRequest"]["properties"]) == set(aliases.REQUEST.values())
-    assert set(SCHEMAS["ThreadCreate"]["properties"]) == set(aliases.THREAD.values())
+    assert set(SCHEMAS["ThreadCreate"]["properties"]) == set(aliases.NEW_THREAD.values())
 
 
 @pytest.mark.parametrize("name", ["FreddyRequest", "OpenAIRequest", "FreddyInputMessage"])

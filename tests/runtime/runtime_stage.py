@@ -3,15 +3,20 @@
 import asyncio
 from contextlib import aclosing
 
+from freddy.server.accounts.limits import Limiter
 from freddy.server.core import events, items, request
 from freddy.server.core.accounts import SCOPES, Caller
 from freddy.server.core.response import Response
 from freddy.server.ports.stores import ResponseStore
 from freddy.server.ports.world import Clock
+from freddy.server.resources.assistants import Assistants
+from freddy.server.resources.prompts import Prompts
+from freddy.server.resources.rulebook import Rulebook
+from freddy.server.resources.rules import collection
 from freddy.server.runtime.health import Health
 from freddy.server.runtime.history import History
 from freddy.server.runtime.host import Host
-from freddy.server.runtime.prepare import Preparation
+from freddy.server.runtime.prepare import Configured, Preparation
 from freddy.server.runtime.recorder import Recorder
 from freddy.server.runtime.repeats import Repeats
 from freddy.server.runtime.responses import Responses
@@ -20,7 +25,17 @@ from freddy.server.runtime.route import Candidate, Means
 from freddy.server.runtime.routing import Routing
 from freddy.server.runtime.runner import Runner
 from freddy.server.stores.channels.memory import MemoryChannel
-from freddy_fakes import PATIENCE, CountingIds, FixedClock, MemoryStores, ScriptedModel
+from freddy.server.stores.counters.memory import MemoryCounters
+from freddy_fakes import (
+    PATIENCE,
+    CountingIds,
+    EmptyAttachments,
+    EmptyRecords,
+    FixedClock,
+    MemoryStores,
+    Remembered,
+    ScriptedModel,
+)
 from freddy_stream_rules import check_events
 
 CALLER = Caller("org_1", ("org_1",), frozenset(SCOPES), "key_1")
@@ -30,6 +45,17 @@ STRANGER = Caller("org_2", ("org_2",), frozenset(SCOPES), "key_2")
 def means(clock: Clock, **policy) -> Means:
     told = Policy(**policy)
     return Means(told, Health(clock, told), clock, lambda: 0.5)
+
+
+async def _no_limits(_: str) -> None:
+    return None
+
+
+class _Unspent:
+    """The port `BudgetSource`."""
+
+    async def month_cost(self, organization_id: str, key_id: str | None, *, since: int, until: int) -> int:
+        return 0
 
 
 class Ear:
@@ -73,13 +99,25 @@ class Stage:
             history=History(responses, stores.threads),
             clock=self.clock,
             ids=self.ids,
+            configured=Configured(
+                Assistants(EmptyRecords(), clock=self.clock, ids_from=self.ids),
+                Prompts(records=EmptyRecords(), clock=self.clock, ids=self.ids),
+                Rulebook(
+                    collection(EmptyRecords(), clock=self.clock, ids_from=self.ids),
+                    EmptyAttachments(),
+                    clock=self.clock,
+                ),
+            ),
         )
         self.responses = Responses(
             preparation=preparation,
             host=self.host,
             store=responses,
             channel=self.channel,
-            repeats=Repeats(self.clock),
+            repeats=Repeats(Remembered(), self.clock),
+            limiter=Limiter(
+                MemoryCounters(self.clock), organization_limits=_no_limits, spending=_Unspent(), clock=self.clock
+            ),
         )
 
     @property
@@ -92,7 +130,7 @@ class Stage:
             for one in said or ("Hi",)
         )
         wanted = request.Request(**{"model": next(iter(self.models)), "input": input_, "stream": True} | asked)
-        return await self.responses.start(wanted, caller)
+        return (await self.responses.start(wanted, caller)).response
 
     async def hear(self, response: Response, after: int = -1) -> list[events.Event]:
         """Every event from there to the end; numbers must follow each other without a gap."""

@@ -23,7 +23,7 @@ HELLO = items.Message("msg_1", "user", (items.Text("How far?"),))
 USED, AGAIN = Usage(10, 20), Usage(30, 5, cached_tokens=10)
 STOP = deltas.Stop("stop", USED)
 GOOD, BAD = '{"km":7}', '{"km":"seven"}'
-TRIED = deltas.Tried(Attempt("stage", "m", code="invalid_output", note=ASKED_AGAIN))
+TRIED = deltas.Tried(Attempt("stage", "m", code="invalid_output", note=ASKED_AGAIN), USED, again=True)
 JSON = request.Output("json")
 
 
@@ -180,7 +180,7 @@ async def test_who_waits_for_held_words_sees_that_the_model_is_alive():
 async def test_a_bad_answer_is_shown_to_the_model_with_its_faults():
     model = Again([deltas.Text('{"km":'), deltas.Text('"x"}'), STOP], [deltas.Text(GOOD), deltas.Stop("stop", AGAIN)])
     told = await heard(model, turn(max_output_tokens=100))
-    assert told == [TRIED, deltas.Text(GOOD), deltas.Stop("stop", USED.plus(AGAIN))]
+    assert told == [TRIED, deltas.Text(GOOD), deltas.Stop("stop", AGAIN)]
     second = model.turns[1]
     bad, complaint = second.items[1:]
     assert second.items[0] == HELLO
@@ -195,7 +195,7 @@ async def test_an_answer_that_stays_bad_is_a_failure_and_what_it_took_is_known()
     model = Again([deltas.Text("Seven."), STOP], [deltas.Text(BAD), deltas.Stop("stop", AGAIN)])
     told, error = await failing(model, turn())
     assert told == [TRIED]
-    assert error.usage == USED.plus(AGAIN)
+    assert error.usage == AGAIN
     assert error.details == 'at $.km: the value is not of type "integer"'
     assert len(model.turns) == 2
 
@@ -210,9 +210,9 @@ async def test_an_empty_answer_is_a_bad_one():
 async def test_what_no_vendor_counted_is_estimated():
     uncounted = deltas.Stop("stop")
     model = Again([deltas.Text("Seven."), uncounted], [deltas.Text(GOOD), STOP])
-    *_, stop = await heard(model, turn())
+    tried, *_, stop = await heard(model, turn())
     said = items.Message("x", "assistant", (items.Text("Seven."),))
-    assert stop.usage == estimate.usage(turn(), (said,)).plus(USED)
+    assert (tried.usage, stop.usage) == (estimate.usage(turn(), (said,)), USED)
     model = Again([deltas.Text("Seven."), STOP], [deltas.Text(GOOD), uncounted])
     *_, stop = await heard(model, turn())
     assert stop.usage.estimated
@@ -235,7 +235,7 @@ async def test_what_was_cut_off_is_told_as_it_is(reason, profile):
 
 async def test_a_second_answer_may_be_cut_off():
     model = Again([deltas.Text("Seven."), STOP], [deltas.Text('{"k'), deltas.Stop("length", AGAIN)])
-    assert await heard(model, turn()) == [TRIED, deltas.Text('{"k'), deltas.Stop("length", USED.plus(AGAIN))]
+    assert await heard(model, turn()) == [TRIED, deltas.Text('{"k'), deltas.Stop("length", AGAIN)]
 
 
 @pytest.mark.parametrize("profile", [SURE, None])
@@ -305,14 +305,20 @@ async def test_json_mode_wants_an_object():
 async def test_a_failure_of_the_first_answer_is_passed_on_and_no_word_of_it_is_told():
     lost = errors.ProviderFailed("The vendor broke off")
     model = ScriptedModel(deltas.Text(GOOD), lost)
-    with pytest.raises(errors.ProviderFailed, match="broke off"):
+    with pytest.raises(errors.ProviderFailed, match="broke off") as failed:
         await heard(model, turn())
+    said = items.Message("x", "assistant", (items.Text(GOOD),))
+    assert failed.value.usage == estimate.usage(turn(), (said,))
 
 
 async def test_a_failure_of_the_second_answer_keeps_what_the_first_took():
     lost = errors.ProviderUnavailable("The vendor is away")
     told, error = await failing(Again([deltas.Text("Seven."), STOP], [lost]), turn())
-    assert (told, error.usage, error.__cause__) == ([TRIED], USED, lost)
+    assert (told, error.usage, error.__cause__) == ([TRIED], None, lost)
+    told, error = await failing(Again([deltas.Text("Seven."), STOP], [deltas.Text("Eight"), lost]), turn())
+    assert told == [TRIED]
+    assert error.usage is not None
+    assert error.usage.estimated
 
 
 async def test_an_answer_that_never_ends_is_told_as_far_as_it_came():

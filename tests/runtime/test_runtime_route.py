@@ -66,7 +66,7 @@ async def test_one_candidate_is_asked_under_its_own_name_for_the_model():
     only.minds = ("seed has no effect",)
     said = await ask(route(Candidate(only, "a-model")))
     assert said == [
-        deltas.Chosen("a", Price(1, 2), ("seed has no effect",)),
+        deltas.Chosen("a", Price(1, 2), ("seed has no effect",), "a-model"),
         *YES[:2],
         deltas.Tried(Attempt("a", "a-model")),
         YES[2],
@@ -99,24 +99,35 @@ async def test_what_one_cannot_do_the_next_is_asked_for(failure):
 async def test_what_an_answer_of_no_use_took_is_counted_too():
     useless = errors.InvalidOutput("not JSON", usage=Usage(input_tokens=5, output_tokens=7))
     stop = deltas.Stop("stop", Usage(input_tokens=1, output_tokens=2))
-    said = await ask(route(model("a", useless), model("b", deltas.Text("{}"), stop)))
-    assert said[-1].usage == Usage(input_tokens=6, output_tokens=9)
+    dear, cheap = Price(10, 20), Price(1, 2)
+    said = await ask(route(model("a", useless, price=dear), model("b", deltas.Text("{}"), stop, price=cheap)))
+    assert said[0] == deltas.Tried(
+        Attempt("a", "m", code="invalid_output", status=502), Usage(input_tokens=5, output_tokens=7), dear
+    )
+    assert said[-1] == stop
 
 
 @pytest.mark.parametrize(
     ("second", "took"),
     [
-        (errors.InvalidOutput("not JSON", usage=Usage(input_tokens=1, output_tokens=2)), Usage(6, 9)),
-        (errors.ProviderUnavailable("away"), Usage(5, 7)),
-        (errors.InvalidRequest("b refused the request", code="provider_rejected"), Usage(5, 7)),
+        (errors.InvalidOutput("not JSON", usage=Usage(input_tokens=1, output_tokens=2)), Usage(1, 2)),
+        (errors.ProviderUnavailable("away"), None),
+        (errors.InvalidRequest("b refused the request", code="provider_rejected"), None),
     ],
     ids=["of no use either", "away", "refused"],
 )
 async def test_what_answers_of_no_use_took_is_counted_where_all_fail(second, took):
     useless = errors.InvalidOutput("not JSON", usage=Usage(input_tokens=5, output_tokens=7))
+    said = []
+
+    async def listen():
+        async for batch in route(model("a", useless), model("b", second)).stream(TURN):
+            said.extend(batch)
+
     with pytest.raises(type(second)) as failed:
-        await ask(route(model("a", useless), model("b", second)))
-    assert failed.value.usage == took
+        await listen()
+    assert [one.usage for one in said if isinstance(one, deltas.Tried)] == [Usage(5, 7), took]
+    assert failed.value.usage is None, "it was told already"
 
 
 @pytest.mark.parametrize(

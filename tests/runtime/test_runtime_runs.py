@@ -208,10 +208,12 @@ async def test_cancelling_while_the_end_is_being_kept_comes_too_late(stage, stor
     await played.until(stores.asked)
     stores.asked.clear()
     async with asyncio.TaskGroup() as group, asyncio.timeout(PATIENCE):
-        group.create_task(played.host.cancel(response.id))
+        stopping = group.create_task(played.responses.cancel(response.id, CALLER))
         await stores.asked.wait()
         gate.set()
-    assert check_run(await played.hear(response)).status == "completed"
+    ended = check_run(await played.hear(response))
+    assert ended.status == "completed"
+    assert stopping.result() == ended
 
 
 async def test_cancelling_again_while_the_cancelling_is_being_kept_still_ends_the_run(stage, stores):
@@ -554,7 +556,7 @@ def asked(played, text: str = "Hi") -> request.Request:
 
 async def once(played, *, caller=CALLER, key: str = "key", body: bytes = b"body"):
     async with asyncio.timeout(PATIENCE):
-        return await played.responses.start_once(asked(played), caller, key=key, body=body)
+        return (await played.responses.start_once(asked(played), caller, key=key, body=body)).response
 
 
 async def test_the_same_request_sent_twice_begins_one_response(stage, stores):
@@ -581,7 +583,7 @@ async def test_keys_are_an_organizations_own_and_expire(stage):
     played = await stage(deltas.Text("Hello"), STOP)
     first = await once(played)
     assert (await once(played, caller=STRANGER)).id != first.id
-    played.clock.advance(601)
+    played.clock.advance(24 * 3600 + 1)
     assert (await once(played)).id != first.id
 
 

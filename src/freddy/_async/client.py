@@ -8,11 +8,18 @@ from typing import Self
 import httpx2
 
 from freddy import _settings
+from freddy._async.api_keys import AsyncApiKeys
+from freddy._async.assistants import AsyncAssistants
 from freddy._async.files import AsyncFiles
 from freddy._async.models import AsyncModels
+from freddy._async.organizations import AsyncOrganizations
+from freddy._async.prompts import AsyncPrompts
 from freddy._async.responses import AsyncResponses
+from freddy._async.rules import AsyncRules
 from freddy._async.threads import AsyncThreads
 from freddy._async.transport import DEFAULT_TIMEOUT, AsyncTransport, Timeout
+from freddy._async.usage import AsyncUsage
+from freddy._async.users import AsyncUsers
 
 
 class AsyncFreddyClient:
@@ -53,6 +60,13 @@ class AsyncFreddyClient:
         self.threads = AsyncThreads(transport)
         self.models = AsyncModels(transport)
         self.files = AsyncFiles(transport)
+        self.organizations = AsyncOrganizations(transport)
+        self.users = AsyncUsers(transport)
+        self.api_keys = AsyncApiKeys(transport)
+        self.prompts = AsyncPrompts(transport)
+        self.assistants = AsyncAssistants(transport)
+        self.rules = AsyncRules(transport)
+        self.usage = AsyncUsage(transport)
 
     @property
     def base_url(self) -> str:

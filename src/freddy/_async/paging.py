@@ -56,3 +56,26 @@ async def fetch_page(
 
     reply = await transport.send(Call(method="GET", path=path, query=without_omitted(query)))
     return AsyncPage(reply.body, read, fetch)
+
+
+async def fetch_slice(
+    transport: AsyncTransport,
+    path: str,
+    query: Mapping[str, Any],
+    read: Callable[[Mapping[str, Any]], T],
+    *,
+    entries: str,
+) -> AsyncPage[T]:
+    """A page of a list that is cut by `offset`, with its `pagination` beside the entries that stand under this name."""
+
+    async def fetch(offset: str) -> AsyncPage[T]:
+        return await fetch_slice(transport, path, {**query, "offset": offset}, read, entries=entries)
+
+    reply = await transport.send(Call(method="GET", path=path, query=without_omitted(query)))
+    found, where = reply.body.get(entries) or [], reply.body.get("pagination") or {}
+    following = {
+        "data": found,
+        "has_more": bool(found) and where.get("has_more"),
+        "last_id": str(where.get("offset", 0) + len(found)),
+    }
+    return AsyncPage({**reply.body, **following}, read, fetch)

@@ -9,11 +9,18 @@ from typing import Self
 import httpx2
 
 from freddy import _settings
+from freddy._sync.api_keys import ApiKeys
+from freddy._sync.assistants import Assistants
 from freddy._sync.files import Files
 from freddy._sync.models import Models
+from freddy._sync.organizations import Organizations
+from freddy._sync.prompts import Prompts
 from freddy._sync.responses import Responses
+from freddy._sync.rules import Rules
 from freddy._sync.threads import Threads
 from freddy._sync.transport import DEFAULT_TIMEOUT, Transport, Timeout
+from freddy._sync.usage import Usage
+from freddy._sync.users import Users
 
 
 class FreddyClient:
@@ -54,6 +61,13 @@ class FreddyClient:
         self.threads = Threads(transport)
         self.models = Models(transport)
         self.files = Files(transport)
+        self.organizations = Organizations(transport)
+        self.users = Users(transport)
+        self.api_keys = ApiKeys(transport)
+        self.prompts = Prompts(transport)
+        self.assistants = Assistants(transport)
+        self.rules = Rules(transport)
+        self.usage = Usage(transport)
 
     @property
     def base_url(self) -> str:

@@ -57,3 +57,26 @@ def fetch_page(
 
     reply = transport.send(Call(method="GET", path=path, query=without_omitted(query)))
     return Page(reply.body, read, fetch)
+
+
+def fetch_slice(
+    transport: Transport,
+    path: str,
+    query: Mapping[str, Any],
+    read: Callable[[Mapping[str, Any]], T],
+    *,
+    entries: str,
+) -> Page[T]:
+    """A page of a list that is cut by `offset`, with its `pagination` beside the entries that stand under this name."""
+
+    def fetch(offset: str) -> Page[T]:
+        return fetch_slice(transport, path, {**query, "offset": offset}, read, entries=entries)
+
+    reply = transport.send(Call(method="GET", path=path, query=without_omitted(query)))
+    found, where = reply.body.get(entries) or [], reply.body.get("pagination") or {}
+    following = {
+        "data": found,
+        "has_more": bool(found) and where.get("has_more"),
+        "last_id": str(where.get("offset", 0) + len(found)),
+    }
+    return Page({**reply.body, **following}, read, fetch)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Unpack, overload
 
 from freddy._sync.paging import Page, fetch_page
@@ -75,6 +75,31 @@ class Responses:
         if starting_after is not None:
             query["starting_after"] = starting_after
         return self._stream(Call(method="GET", path=_one(response_id), query=query, **options))
+
+    def list(
+        self,
+        *,
+        thread: str | NotGiven = NOT_GIVEN,
+        status: str | NotGiven = NOT_GIVEN,
+        model: str | NotGiven = NOT_GIVEN,
+        metadata: Mapping[str, str] | NotGiven = NOT_GIVEN,
+        limit: int | NotGiven = NOT_GIVEN,
+        order: Literal["asc", "desc"] | NotGiven = NOT_GIVEN,
+        after: str | NotGiven = NOT_GIVEN,
+        organization_id: Maybe[str] = NOT_GIVEN,
+    ) -> Page[Response]:
+        """Stored responses, the newest first: of a thread, a status, a model, or with all these pairs of metadata."""
+        query = {
+            "thread": thread,
+            "status": status,
+            "model": model,
+            "limit": limit,
+            "order": order,
+            "after": after,
+            "organization_id": organization_id or self._transport.settings.organization_id or NOT_GIVEN,
+            **{f"metadata[{key}]": value for key, value in (metadata or {}).items()},
+        }
+        return fetch_page(self._transport, path("model", "response"), query, Response)
 
     def cancel(self, response_id: str, **options: Unpack[CallOptions]) -> Response:
         """Stops a response that is not over."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from freddy._sync.paging import Page, fetch_page
@@ -11,7 +11,7 @@ from freddy._sync.transport import Transport, Call
 from freddy._settings import path
 from freddy.types.requests import NOT_GIVEN, Maybe, NotGiven, without_omitted
 from freddy.types.responses import Deleted
-from freddy.types.threads import Thread, ThreadMessage
+from freddy.types.threads import Thread, ThreadMessage, ThreadName, ThreadPin, ThreadsDeleted, ThreadStopped
 
 
 class Threads:
@@ -26,14 +26,18 @@ class Threads:
         title: Maybe[str] = NOT_GIVEN,
         metadata: Maybe[Mapping[str, str]] = NOT_GIVEN,
         assistant_id: Maybe[str] = NOT_GIVEN,
+        visible_in_ui: Maybe[bool] = NOT_GIVEN,
+        messages: Maybe[Sequence[Any]] = NOT_GIVEN,
         organization_id: Maybe[str] = NOT_GIVEN,
         **extra: Any,  # noqa: ANN401 goes into the body as it is
     ) -> Thread:
-        """A new, empty thread. (`responses.create` also makes one when it is given none.)"""
+        """A new thread, empty or with messages. (`responses.create` also makes one when it is given none.)"""
         fields = {
             "title": title,
             "metadata": metadata,
             "assistant_id": assistant_id,
+            "visible_in_ui": visible_in_ui,
+            "messages": messages,
             "organization_id": organization_id or self._transport.settings.organization_id,
             **extra,
         }
@@ -52,10 +56,20 @@ class Threads:
         *,
         title: Maybe[str] = NOT_GIVEN,
         metadata: Maybe[Mapping[str, str]] = NOT_GIVEN,
+        assistant_id: Maybe[str] = NOT_GIVEN,
+        visible_in_ui: bool | NotGiven = NOT_GIVEN,
         **extra: Any,  # noqa: ANN401 goes into the body as it is
     ) -> Thread:
-        """Changes the fields that are given, and no other."""
-        fields = without_omitted({"title": title, "metadata": metadata, **extra})
+        """Changes the fields that are given, and no other. The assistant stays once the thread has a message."""
+        fields = without_omitted(
+            {
+                "title": title,
+                "metadata": metadata,
+                "assistant_id": assistant_id,
+                "visible_in_ui": visible_in_ui,
+                **extra,
+            }
+        )
         call = Call(method="PATCH", path=path("threads", thread_id), body=fields)
         return Thread((self._transport.send(call)).body)
 
@@ -65,15 +79,68 @@ class Threads:
         reply = self._transport.send(call)
         return Deleted(reply.body or {"id": thread_id, "object": "thread", "deleted": True})
 
+    def delete_all(self, *, organization_id: Maybe[str] = NOT_GIVEN) -> ThreadsDeleted:
+        """Deletes all threads of the organization that you may see."""
+        query = without_omitted({"organization_id": self._organization(organization_id)})
+        call = Call(method="DELETE", path=path("threads"), query=query)
+        return ThreadsDeleted((self._transport.send(call)).body)
+
     def list(
         self,
         *,
         limit: int | NotGiven = NOT_GIVEN,
         order: Literal["asc", "desc"] | NotGiven = NOT_GIVEN,
         after: str | NotGiven = NOT_GIVEN,
+        assistant_id: str | NotGiven = NOT_GIVEN,
+        user_id: str | NotGiven = NOT_GIVEN,
+        visible_in_ui: bool | NotGiven = NOT_GIVEN,
+        is_pinned: bool | NotGiven = NOT_GIVEN,
+        metadata: Mapping[str, str] | NotGiven = NOT_GIVEN,
+        include_total: bool | NotGiven = NOT_GIVEN,
+        organization_id: Maybe[str] = NOT_GIVEN,
     ) -> Page[Thread]:
-        query = {"limit": limit, "order": order, "after": after}
+        """Threads, those that are pinned first. With `metadata`, those that have all these pairs.
+
+        `include_total` puts the number of all of them into `page.raw["total"]`.
+        """
+        query = {
+            "limit": limit,
+            "order": order,
+            "after": after,
+            "assistant_id": assistant_id,
+            "user_id": user_id,
+            "visible_in_ui": visible_in_ui,
+            "is_pinned": is_pinned,
+            "include_total": include_total,
+            "organization_id": self._organization(organization_id),
+            **{f"metadata[{key}]": value for key, value in (metadata or {}).items()},
+        }
         return fetch_page(self._transport, path("threads"), query, Thread)
+
+    def pin(self, thread_id: str) -> ThreadPin:
+        """Puts a thread before the others in lists."""
+        call = Call(method="POST", path=path("threads", thread_id, "pin"))
+        return ThreadPin((self._transport.send(call)).body)
+
+    def unpin(self, thread_id: str) -> ThreadPin:
+        call = Call(method="POST", path=path("threads", thread_id, "unpin"))
+        return ThreadPin((self._transport.send(call)).body)
+
+    def generate_name(
+        self, thread_id: str, *, messages: Sequence[Mapping[str, str]] | NotGiven = NOT_GIVEN
+    ) -> ThreadName:
+        """Titles a thread after what the user said first in it, or in these messages."""
+        call = Call(
+            method="POST",
+            path=path("threads", thread_id, "generateName"),
+            body=without_omitted({"messages": messages}),
+        )
+        return ThreadName((self._transport.send(call)).body)
+
+    def stop(self, thread_id: str) -> ThreadStopped:
+        """Stops the response that is being made for a thread: without a trace at first, later with what was said."""
+        call = Call(method="POST", path=path("model", "response", thread_id, "cancel"))
+        return ThreadStopped((self._transport.send(call)).body)
 
     def messages(
         self,
@@ -83,7 +150,21 @@ class Threads:
         order: Literal["asc", "desc"] | NotGiven = NOT_GIVEN,
         after: str | NotGiven = NOT_GIVEN,
     ) -> Page[ThreadMessage]:
-        """The messages that a thread holds."""
+        """The messages that a thread holds, with calls of functions and their outputs."""
         query = {"limit": limit, "order": order, "after": after}
         where = path("threads", thread_id, "messages")
         return fetch_page(self._transport, where, query, ThreadMessage)
+
+    def update_message(self, thread_id: str, message_id: str, *, content: str) -> ThreadMessage:
+        """Gives a message another text."""
+        where = path("threads", thread_id, "messages", message_id)
+        call = Call(method="PATCH", path=where, body={"content": content})
+        return ThreadMessage((self._transport.send(call)).body)
+
+    def delete_message(self, thread_id: str, message_id: str) -> Deleted:
+        """Takes a message out of its thread, and out of the response that it belongs to."""
+        call = Call(method="DELETE", path=path("threads", thread_id, "messages", message_id))
+        return Deleted((self._transport.send(call)).body)
+
+    def _organization(self, organization_id: Maybe[str]) -> str | NotGiven:
+        return organization_id or self._transport.settings.organization_id or NOT_GIVEN

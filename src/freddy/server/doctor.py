@@ -17,13 +17,13 @@ import httpx2
 from msgspec import Struct
 
 from freddy.server import upstreams
-from freddy.server.config import Settings, Upstream
+from freddy.server.config import Settings, Upstream, checks
 from freddy.server.core import errors
 from freddy.server.providers._directory import Directory
 from freddy.server.providers.embedded import diagnosis, libgomp, weights
 from freddy.server.providers.embedded.child import Death
 from freddy.server.providers.embedded.faults import WeightsUnavailable
-from freddy.server.stores.sql import schema
+from freddy.server.stores.sql import opening, schema
 
 Verdict: TypeAlias = Literal["ok", "warning", "problem"]
 OLDEST_PYTHON = (3, 11)
@@ -119,7 +119,25 @@ def _disk(home: Path) -> Check:
     return Check("disk", "ok", said)
 
 
-def _database(path: Path) -> Check:
+def _database(place: Path | str) -> Check:
+    return _sqlite(place) if isinstance(place, Path) else _postgres(place)
+
+
+def _postgres(url: str) -> Check:
+    shown = checks.without_password(url)
+    try:
+        opening.require_driver()
+        from freddy.server.stores.sql.postgres import schema as postgres  # noqa: PLC0415 — imports asyncpg
+
+        found = asyncio.run(postgres.look(url, patience=UPSTREAM_SECONDS))
+    except errors.StorageUnavailable as error:
+        return Check("database", "problem", f"{shown}: {error.message}", error.details or "")
+    if found is None:
+        return Check("database", "ok", f"{shown}: its tables will be made at the first start")
+    return _of_schema(f"{shown}, schema {found}", found, "the next start migrates it; make a backup before")
+
+
+def _sqlite(path: Path) -> Check:
     if not path.exists():
         return Check("database", "ok", f"{path} will be made at the first start")
     try:
@@ -136,10 +154,16 @@ def _database(path: Path) -> Check:
     if found is None:
         cure = "name another file with FREDDY_DATABASE"
         return Check("database", "problem", f"{path} belongs to another program", cure)
+    return _of_schema(said, found, "nothing to do: the next start migrates it, and keeps a backup")
+
+
+def _of_schema(said: str, found: str, cure: str) -> Check:
+    """`cure` is for an older one."""
+    if found == schema.HEAD:
+        return Check("database", "ok", said)
     if found > schema.HEAD:
         cure = "run the newer version of Freddy that wrote it"
         return Check("database", "problem", f"{said} is newer than {schema.HEAD}", cure)
-    cure = "nothing to do: the next start migrates it, and keeps a backup"
     return Check("database", "warning", f"{said} is older than {schema.HEAD}", cure)
 
 

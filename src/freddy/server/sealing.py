@@ -73,6 +73,22 @@ class AesSealer:
         return name
 
 
+class DerivedKeys:
+    """The port `SigningKeys`: keys for other purposes, derived from the same secret keys as those that seal."""
+
+    def __init__(self, keys: Sequence[str], *, file: Path) -> None:
+        self._keys = keys
+        self._file = file
+
+    async def derived(self, purpose: str) -> Sequence[bytes]:
+        keys = [*self._keys]
+        kept = await asyncio.to_thread(_read if keys else _kept, self._file)
+        if kept is not None and kept not in keys:
+            keys.append(kept)
+        info = f"freddy {purpose}".encode()
+        return [HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(key.encode()) for key in keys]
+
+
 def _context(head: bytes, bound_to: Sequence[str]) -> bytes:
     # As JSON, so that no two lists of words are the same bytes.
     return head + msgspec.json.encode(tuple(bound_to))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from freddy.server import logs
-from freddy.server.config import Settings
+from freddy.server.config import Settings, checks
 from freddy.server.core import errors
 from freddy.server.runtime.host import Host
 from freddy.server.wiring import House, open_house
@@ -102,7 +102,8 @@ class _Server(uvicorn.Server):
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio's own loop sends small pieces at once (TCP_NODELAY) only where the protocol is named.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -144,7 +145,7 @@ def _greet(settings: Settings, house: House, listener: socket.socket) -> None:
 
 
 def _told(error: errors.FreddyError, settings: Settings) -> str:
-    place = str(settings.store.database)
+    place = checks.without_password(str(settings.store.database))
     message = error.message.rstrip(".")
     if isinstance(error, errors.StorageUnavailable) and place not in message:
         message = f"{message} ({place})"

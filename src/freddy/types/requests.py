@@ -279,6 +279,8 @@ class CreateBody(TypedDict, total=False):
     thread: Maybe[str | ThreadReference]
     thread_context_mode: Maybe[Literal["recent", "smart", "full"]]
     previous_response_id: Maybe[str]
+    edit_message_id: Maybe[str]
+    previous_message_id: Maybe[str]
     truncation: Maybe[Literal["disabled", "auto"]]
     background: Maybe[bool]
     include: Maybe[Sequence[IncludeName | str]]

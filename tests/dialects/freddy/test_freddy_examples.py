@@ -38,7 +38,7 @@ def test_every_published_body_is_read_as_it_means(path, new_id):
     assert [(item.role, list(item.parts)) for item in request.input] == [
         (message["role"], said(message)) for message in body["inputs"]
     ]
-    assert request.model == body.get("model", "ftg-3.0")
+    assert request.model == body.get("model", "")
     assert request.organization_id == body.get("organization_id")
     assert request.assistant_id == body.get("assistant_id")
     assert list(request.rules) == body.get("rules", [])

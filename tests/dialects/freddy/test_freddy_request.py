@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from freddy.server.core import errors, items, toolspec
 from freddy.server.core.request import Output, PromptRef, Reasoning, Request, Sampling, Schema, ThreadRef
 from freddy.server.dialects.freddy import FREDDY, aliases, threads
+from freddy_fakes import CountingIds
 from promises import promise
 
 HI = items.Message("msg_1", "user", (items.Text("Hi"),))
@@ -40,7 +41,7 @@ def refused(body: object) -> errors.FreddyError:
 
 @promise(32, 117, 206, 215)
 def test_the_smallest_request_has_every_default():
-    assert decode({"inputs": "Hi"}) == Request(model="ftg-3.0", input=(HI,), max_tool_calls=20, thread=ThreadRef())
+    assert decode({"inputs": "Hi"}) == Request(model="", input=(HI,), max_tool_calls=20, thread=ThreadRef())
 
 
 def test_a_request_may_say_everything():
@@ -115,6 +116,16 @@ def test_a_request_may_say_everything():
             disable_rules=True,
             rule_context=raw(b'{"request_type":"chat","mood":"dry"}'),
             prompt=PromptRef("prompt_1", raw(b'{"n":1}'), "2"),
+            given=(
+                "context_mode",
+                "logprobs",
+                "max_tool_calls",
+                "output",
+                "parallel_tool_calls",
+                "stop",
+                "store",
+                "truncation",
+            ),
             echo={
                 "personal_connectors_enabled": raw(b"false"),
                 "prompt": raw(b'{"id":"prompt_1","variables":{"n":1},"version":"2"}'),
@@ -733,10 +744,22 @@ NOT_A_NAME = "must be 1 to 64 letters, digits, _ or -, and not begin with a digi
         (ask(rule_context=[]), "rule_context", "rule_context must be an object"),
         (ask(rule_context={"user_expertise": "guru"}), "rule_context.user_expertise", None),
         (ask(prompt={}), "prompt.id", "prompt.id must name the prompt template"),
+        (ask(workflow_id="wf_1"), "workflow_id", "workflow_id is not supported by this server: leave it out"),
         (
             ask(edit_message_id="msg_1"),
             "edit_message_id",
-            "edit_message_id is not supported by this server: leave it out",
+            "edit_message_id needs the thread that the message is in: send thread, too",
+        ),
+        (ask(previous_message_id="msg_1", thread={}), "previous_message_id", None),
+        (
+            ask(edit_message_id="msg_1", previousMessageId="msg_2", thread="t"),
+            "previousMessageId",
+            "previousMessageId cannot be used together with edit_message_id",
+        ),
+        (
+            ask(edit_message_id="msg_1", previous_response_id="resp_1"),
+            "previous_response_id",
+            "previous_response_id cannot be used together with edit_message_id",
         ),
         (ask(tools={}), "tools", "tools must be an array"),
         (ask(tools=["x"]), "tools[0]", "tools[0] must be an object"),
@@ -895,13 +918,16 @@ VALUES = st.recursive(
 @settings(max_examples=400, deadline=None)
 @given(st.dictionaries(KEYS, VALUES, max_size=4), VALUES)
 def test_no_json_whatever_raises_anything_but_our_errors(body, inputs):
+    def create(text: bytes) -> threads.NewThread:
+        return threads.decode_thread_create(text, CountingIds().new)
+
     for each in (
         {"inputs": "Hi", **body},
         {"inputs": inputs, **body},
         {"inputs": [inputs], "tools": [inputs]},
     ):
         text = json.dumps(each).encode()
-        for read in (decode, threads.decode_thread_create, threads.decode_thread_update):
+        for read in (decode, create, threads.decode_thread_update):
             try:
                 read(text)
             except errors.FreddyError as failure:

@@ -153,6 +153,20 @@ def test_outputs_tell_the_deliverables_first():
     assert answer["response"] == HELLO.text
 
 
+@promise(82)
+def test_the_images_of_a_request_are_told_to_those_who_ask():
+    shown = items.Message(
+        "msg_1", "user", (items.Text("See"), items.Image(url="https://a.test/x.png"), items.Image(file_id="file_1"))
+    )
+    answer = made(HELLO, input=(shown,), include=("message.input_images",))
+    assert answer["input_images"] == [
+        {"message_id": "msg_1", "url": "https://a.test/x.png", "file_id": None, "fileId": None},
+        {"message_id": "msg_1", "url": "/v1/files/file_1/content", "file_id": "file_1", "fileId": "file_1"},
+    ]
+    assert "input_images" not in made(HELLO, input=(shown,))
+
+
+@promise(85)
 def test_reasoning_is_told_beside_the_output():
     thought = items.Reasoning("rs_1", texts=("One.", "Two."), encrypted="xyz")
 

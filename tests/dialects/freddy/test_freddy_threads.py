@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from msgspec import UNSET
 
 from freddy.server.core import errors, items
-from freddy.server.core.threads import Thread
+from freddy.server.core.threads import Change, Thread
 from freddy.server.dialects.freddy import aliases, threads
+from freddy_fakes import CountingIds
 
 THREAD = Thread(id="thrd_1", organization_id="org_1", created_at=1741476542, updated_at=1741476543)
 
@@ -63,9 +63,10 @@ def test_a_used_thread_tells_its_use():
 def test_a_page_of_threads_has_cursors():
     other = Thread(id="thrd_2", organization_id="org_1", created_at=0, updated_at=0)
 
-    page = json.loads(threads.encode_threads([THREAD, other], has_more=True, limit=2))
+    page = json.loads(threads.encode_threads([(THREAD, True), (other, False)], has_more=True, limit=2))
 
-    assert [thread["id"] for thread in page.pop("data")] == ["thrd_1", "thrd_2"]
+    told = [(thread["id"], thread["status"]) for thread in page.pop("data")]
+    assert told == [("thrd_1", "streaming"), ("thrd_2", "inactive")]
     assert page == {
         "object": "list",
         "first_id": "thrd_1",
@@ -156,8 +157,12 @@ def test_messages_are_told_with_what_belongs_to_them():
     }
 
 
+def create(body: bytes) -> threads.NewThread:
+    return threads.decode_thread_create(body, CountingIds().new)
+
+
 def test_a_thread_may_be_made_with_nothing():
-    assert threads.decode_thread_create(b"") == threads.NewThread()
+    assert create(b"") == threads.NewThread()
 
 
 def test_a_thread_may_be_made_as_the_published_client_does_it():
@@ -168,28 +173,26 @@ def test_a_thread_may_be_made_as_the_published_client_does_it():
         "assistantId": "asst_1",
         "visible_in_ui": False,
     }
-    assert threads.decode_thread_create(json.dumps(body).encode()) == threads.NewThread(
-        title="Weather", metadata={"a": "b"}, organization_id="org_1"
+    assert create(json.dumps(body).encode()) == threads.NewThread(
+        title="Weather", metadata={"a": "b"}, organization_id="org_1", assistant_id="asst_1", visible=False
     )
 
 
 def test_only_what_is_given_is_changed():
-    def change(body: dict) -> threads.ThreadChange:
+    def change(body: dict) -> Change:
         return threads.decode_thread_update(json.dumps(body).encode())
 
-    assert change({}) == threads.ThreadChange(UNSET, UNSET)
-    assert change({"title": "T"}) == threads.ThreadChange("T", UNSET)
-    assert change({"title": None, "metadata": None}) == threads.ThreadChange(None, {})
-    assert change({"metadata": {"a": "b"}}) == threads.ThreadChange(UNSET, {"a": "b"})
+    assert change({}) == Change()
+    assert change({"title": "T"}) == Change(title="T")
+    assert change({"title": None, "metadata": None}) == Change(title=None, metadata={})
+    assert change({"metadata": {"a": "b"}}) == Change(metadata={"a": "b"})
 
 
 @pytest.mark.parametrize(("spelling", "name"), aliases.THREAD.items())
 def test_every_spelling_of_a_thread_key_means_the_same(spelling, name):
-    value = {"a": "b"} if name == "metadata" else "x"
+    value = {"metadata": {"a": "b"}, "visible_in_ui": False}.get(name, "x")
 
-    assert threads.decode_thread_create(json.dumps({spelling: value}).encode()) == (
-        threads.decode_thread_create(json.dumps({name: value}).encode())
-    )
+    assert create(json.dumps({spelling: value}).encode()) == (create(json.dumps({name: value}).encode()))
 
 
 @pytest.mark.parametrize(
@@ -204,6 +207,6 @@ def test_every_spelling_of_a_thread_key_means_the_same(spelling, name):
 )
 def test_a_wrong_thread_is_refused_with_its_place_and_the_cure(body, param, details):
     with pytest.raises(errors.FreddyError) as raised:
-        threads.decode_thread_create(json.dumps(body).encode())
+        create(json.dumps(body).encode())
 
     assert (raised.value.param, raised.value.details) == (param, details)

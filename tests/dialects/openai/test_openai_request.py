@@ -15,6 +15,8 @@ def test_the_smallest_request_has_openais_defaults():
         model="m",
         input=(items.Message("msg_1", "user", (items.Text("Hi"),)),),
         parallel_tool_calls=True,
+        context_mode="full",
+        given=("context_mode",),
     )
 
 
@@ -82,6 +84,8 @@ def test_every_parameter_has_its_place():
         truncation="auto",
         thread=ThreadRef("conv_1", must_exist=True),
         prompt=PromptRef("pmpt_1", version="2"),
+        context_mode="full",
+        given=("context_mode", "logprobs", "max_tool_calls", "output", "parallel_tool_calls", "store", "truncation"),
         echo={
             "prompt": Raw(b'{"id": "pmpt_1", "version": "2"}'),
             "user": Raw(b'"u"'),

@@ -6,14 +6,17 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from freddy.server.accounts.remembered import Remembered
 from freddy.server.core import errors, ids
 from freddy.server.core.accounts import SCOPES, ApiKey, Caller, Scope
+from freddy.server.core.limits import Limits
 from freddy.server.ports.stores import AccountStore
 from freddy.server.ports.world import Clock, IdSource
 
 PREFIX = "sk-frdy-"
 _SHOWN = len(PREFIX) + 4
-_REMEMBERED = 10_000
+_USE_SECONDS = 60.0
+"""When a key was used is kept at most so often."""
 
 
 class Minted(Struct, frozen=True):
@@ -32,20 +35,35 @@ def mint(
     scopes: Sequence[Scope] = SCOPES,
     expires_at: int | None = None,
     secret: str | None = None,
+    created_by: str | None = None,
+    limits: Limits | None = None,
+    metadata: dict[str, str] | None = None,
 ) -> Minted:
     """A new key, not yet kept. `secret` is made up unless one is given."""
-    secret = secret or PREFIX + secrets.token_urlsafe(32)
+    secret = secret or new_secret()
     key = ApiKey(
         id=ids_from.new(ids.KEY),
         name=name,
-        prefix=secret[:_SHOWN],
+        prefix=shown(secret),
         digest=digest(secret),
         organization_ids=tuple(organization_ids),
         scopes=tuple(scopes),
         created_at=int(clock.now()),
         expires_at=expires_at,
+        created_by=created_by,
+        limits=limits,
+        metadata=metadata or {},
     )
     return Minted(key, secret)
+
+
+def new_secret() -> str:
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def shown(secret: str) -> str:
+    """What people may see of it."""
+    return secret[:_SHOWN]
 
 
 def digest(secret: str) -> bytes:
@@ -54,7 +72,8 @@ def digest(secret: str) -> bytes:
 
 
 class Verifier:
-    """Secrets to callers. What was looked up is remembered for `seconds`, so a revoked key lives that long at most.
+    """Secrets to callers. What was looked up is remembered for `seconds`: so long a change by another process goes
+    unseen. One by this process is seen at once: it says `forget`.
 
     `unkept` are keys that hold for this process only.
     """
@@ -64,38 +83,65 @@ class Verifier:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._seconds = seconds
         self._unkept = {key.digest: key for key in unkept}
-        self._known: dict[bytes, tuple[float, ApiKey]] = {}
+        self._known: Remembered[bytes, tuple[ApiKey, Caller]] = Remembered(clock, seconds=seconds)
+        self._used: dict[str, float] = {}
+        self._unwritten: dict[str, int] = {}
 
     async def verify(self, secret: str) -> Caller:
-        """Raises `errors.NotAuthenticated`: unknown, revoked and expired keys are not told apart."""
-        key = await self._find(digest(secret))
-        if key is None or key.revoked_at is not None:
+        """Raises `errors.NotAuthenticated`: unknown, revoked, paused and expired keys are not told apart."""
+        wanted = digest(secret)
+        known = await self._known.get(wanted, self._find)
+        if known is None:
             raise refused()
+        key, caller = known
         if key.expires_at is not None and key.expires_at <= self._clock.now():
             raise refused()
-        return Caller(
-            organization_id=key.organization_ids[0],
-            organization_ids=key.organization_ids,
+        now = self._clock.monotonic()
+        if now - self._used.get(key.id, -_USE_SECONDS) >= _USE_SECONDS:
+            self._used[key.id] = now
+            if wanted not in self._unkept:
+                self._unwritten[key.id] = int(self._clock.now())
+        return caller
+
+    def forget(self) -> None:
+        """Keys or organizations have changed. That happens seldom, so all is forgotten."""
+        self._known.forget()
+
+    async def write_used(self) -> None:
+        """Keeps when keys were used since it was last kept."""
+        if not self._unwritten:
+            return
+        unwritten, self._unwritten = self._unwritten, {}
+        # What is as old as that will be noted again at the next use.
+        oldest = self._clock.monotonic() - _USE_SECONDS
+        self._used = {key_id: at for key_id, at in self._used.items() if at > oldest}
+        await self._store.touch_keys(unwritten)
+
+    async def _find(self, wanted: bytes) -> tuple[ApiKey, Caller] | None:
+        key = self._unkept.get(wanted) or await self._store.find_key(wanted)
+        if key is None or not key.active:
+            return None
+        reached = await self._reached(key)
+        if not reached or reached[0] != key.organization_ids[0]:
+            return None
+        caller = Caller(
+            organization_id=reached[0],
+            organization_ids=reached,
             scopes=frozenset(key.scopes),
             key_id=key.id,
+            limits=key.limits,
         )
+        return key, caller
 
-    async def _find(self, wanted: bytes) -> ApiKey | None:
-        now = self._clock.monotonic()
-        known = self._known.get(wanted)
-        if known is not None and known[0] > now:
-            return known[1]
-        key = self._unkept.get(wanted) or await self._store.find_key(wanted)
-        if key is None:
-            # Unknown secrets are not remembered: there is no end of them.
-            self._known.pop(wanted, None)
-            return None
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[wanted] = (now + self._seconds, key)
-        return key
+    async def _reached(self, key: ApiKey) -> tuple[str, ...]:
+        """Its organizations that are not deleted."""
+        reached = []
+        for organization_id in key.organization_ids:
+            organization = await self._store.find_organization(organization_id)
+            if organization is not None and organization.deleted_at is None:
+                reached.append(organization_id)
+        return tuple(reached)
 
 
 def refused() -> errors.NotAuthenticated:

@@ -10,6 +10,7 @@ from freddy.server.cli import terminal
 
 INSTALL = "pip install 'freddy-gateway[server,embedded]'"
 INTERRUPTED = 130
+_ROLES = ("owner", "admin", "member", "viewer")
 
 _ABOUT = """\
 A self-hosted model-response API.
@@ -17,8 +18,10 @@ A self-hosted model-response API.
   freddy serve                      start the server; it prints a ready key and a first call
   freddy ask "Why is the sky blue?" ask it something
   freddy keys create my-app         make an API key
+  freddy users create EMAIL --owner make a user, who signs in with a password
   freddy providers set openai       bring an organization's own key for an upstream
   freddy models pull                get the default model now
+  freddy db backup FILE             copy the database while the server runs
   freddy doctor                     see every setting, and what is missing"""
 _MORE = """\
 `freddy COMMAND --help` tells more. Settings come from flags, FREDDY_* variables, freddy.toml and defaults,
@@ -75,8 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_ask(commands)
     _add_keys(commands)
+    _add_users(commands)
+    _add_organizations(commands)
     _add_providers(commands)
     _add_models(commands)
+    _add_db(commands)
     _add_doctor(commands)
     return parser
 
@@ -167,6 +173,71 @@ def _add_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         action.add_argument("--json", action="store_true", help="write JSON")
 
 
+def _add_users(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        commands,
+        "users",
+        "make, list, invite and manage users",
+        "  freddy users create ann@example.com --owner\n"
+        "  freddy users create bob@example.com --role viewer < password.txt\n"
+        "  freddy users invite eve@example.com --role member\n"
+        "  freddy users role bob@example.com admin --organization org_a\n"
+        "  freddy users reset bob@example.com",
+        module="freddy.server.cli.users",
+    )
+    _add_config(parser)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+    create = actions.add_parser("create", help="make a user; the password is read from a prompt or from stdin")
+    create.add_argument("email", help="the address to sign in with")
+    create.add_argument("--name", default="", help="as people read it")
+    create.add_argument("--owner", action="store_true", help="the same as --role owner")
+    listing = actions.add_parser("list", help="show the users and their roles")
+    invite = actions.add_parser("invite", help="make an invitation; its secret is shown once")
+    invite.add_argument("email", help="whom to invite")
+    role = actions.add_parser("role", help="give a user a role in an organization, or another one")
+    role.add_argument("user", help="the user's id or e-mail address")
+    role.add_argument("role", choices=_ROLES, help="the role")
+    reset = actions.add_parser("reset", help="make a one-time secret to set a new password; it is shown once")
+    deactivate = actions.add_parser("deactivate", help="end all sign-ins of a user, and refuse new ones")
+    activate = actions.add_parser("activate", help="let a user sign in again")
+    for action in (reset, deactivate, activate):
+        action.add_argument("user", help="the user's id or e-mail address")
+    for action in (create, invite):
+        action.add_argument("--role", choices=_ROLES, default="member", help="what they may do (default: member)")
+    for action in (create, invite, role):
+        action.add_argument("--organization", metavar="ID", help="where (default: the only organization)")
+    for action in (create, listing):
+        action.add_argument("--json", action="store_true", help="write JSON")
+
+
+def _add_organizations(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        commands,
+        "organizations",
+        "make, list, limit, delete and purge organizations",
+        "  freddy organizations create Acme\n"
+        "  freddy organizations list\n"
+        "  freddy organizations limit org_a --requests-per-minute 600 --monthly-budget 100\n"
+        "  freddy organizations delete org_a",
+        module="freddy.server.cli.organizations",
+    )
+    _add_config(parser)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+    create = actions.add_parser("create", help="make an organization")
+    create.add_argument("name", help="as people read it")
+    listing = actions.add_parser("list", help="show the organizations, deleted ones too")
+    limit = actions.add_parser("limit", help="set its limits; `none` takes one away")
+    for name in ("requests-per-minute", "tokens-per-minute", "concurrent-runs", "monthly-budget"):
+        limit.add_argument(f"--{name}", metavar="N", help="US dollars" if name == "monthly-budget" else None)
+    delete = actions.add_parser("delete", help="refuse its keys and members; what is kept of it stays")
+    restore = actions.add_parser("restore", help="undo that")
+    purge = actions.add_parser("purge", help="forget a deleted organization and all that is kept of it, for good")
+    for action in (limit, delete, restore, purge):
+        action.add_argument("id", help="the organization's id")
+    for action in (create, listing, limit, delete, restore, purge):
+        action.add_argument("--json", action="store_true", help="write JSON")
+
+
 def _add_providers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = _add(
         commands,
@@ -191,6 +262,29 @@ def _add_providers(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     reseal = actions.add_parser("reseal", help="seal every key anew, with the first of FREDDY_SECRET_KEY")
     for action in (bring, listing, remove, reseal):
         action.add_argument("--json", action="store_true", help="write JSON")
+
+
+def _add_db(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        commands,
+        "db",
+        "look at the database, back it up, upgrade it, and move it to another",
+        "  freddy db status\n"
+        "  freddy db backup freddy-backup.db\n"
+        "  freddy db upgrade\n"
+        "  freddy db copy --from freddy.db --to postgresql://freddy@db.example.com/freddy",
+        module="freddy.server.cli.db",
+    )
+    _add_config(parser)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+    status = actions.add_parser("status", help="show where the database is and whether its schema is of this version")
+    status.add_argument("--json", action="store_true", help="write JSON")
+    backup = actions.add_parser("backup", help="copy the SQLite database, also while the server runs")
+    backup.add_argument("file", type=Path, metavar="FILE", help="where to; a file that is not there yet")
+    actions.add_parser("upgrade", help="bring the schema to this version, as the next start of the server would")
+    copy = actions.add_parser("copy", help="copy everything to a new database, of the same kind or of another")
+    copy.add_argument("--from", dest="source", metavar="URL", help="path or address (default: that of the settings)")
+    copy.add_argument("--to", dest="target", metavar="URL", required=True, help="path or address")
 
 
 def _add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

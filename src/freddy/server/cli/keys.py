@@ -12,12 +12,16 @@ import msgspec
 
 from freddy.server import config
 from freddy.server.accounts import development, keys
+from freddy.server.accounts.api_keys import facts
+from freddy.server.accounts.audit import Audit
 from freddy.server.cli import terminal
 from freddy.server.core import errors
 from freddy.server.core.accounts import SCOPES, ApiKey, Organization, Scope
+from freddy.server.core.audit import Entry, changes
 from freddy.server.ports.stores import AccountStore
 from freddy.server.stores.sql.accounts import SqlAccounts
-from freddy.server.stores.sql.engine import Database
+from freddy.server.stores.sql.audit import SqlAudit
+from freddy.server.stores.sql.opening import opened
 from freddy.server.world import RandomIds, SystemClock
 
 DEFAULT_ORGANIZATION = Organization(id="org_default", name="Default", created_at=0)
@@ -42,18 +46,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _perform(settings: config.Settings, arguments: argparse.Namespace) -> None:
-    async with Database(settings.store.database) as database:
+    async with opened(settings.store.database) as database:
         accounts = SqlAccounts(database)
+        audit = Audit(SqlAudit(database), clock=SystemClock(), ids_from=RandomIds())
         match arguments.action:
             case "create":
-                await _create(accounts, arguments)
+                await _create(accounts, audit, arguments)
             case "list":
                 await _list(accounts, arguments)
             case _:
-                await _revoke(accounts, arguments)
+                await _revoke(accounts, audit, arguments)
 
 
-async def _create(accounts: AccountStore, arguments: argparse.Namespace) -> None:
+async def _create(accounts: AccountStore, audit: Audit, arguments: argparse.Namespace) -> None:
     clock = SystemClock()
     if not arguments.name.strip() or not arguments.name.isprintable():
         raise WrongUse("a key's name is a text without control characters, such as my-app")
@@ -67,7 +72,16 @@ async def _create(accounts: AccountStore, arguments: argparse.Namespace) -> None
         scopes=scopes(arguments.scopes) if arguments.scopes else SCOPES,
         expires_at=int(clock.now()) + lifetime if lifetime else None,
     )
-    await accounts.add_key(minted.key)
+    told = audit.entry(
+        None,
+        "key.create",
+        organization_id=organization_id,
+        resource_type="api_key",
+        resource_id=minted.key.id,
+        name=minted.key.name,
+        changes=changes({}, facts(minted.key)),
+    )
+    await accounts.add_key(minted.key, told=(told,))
     if arguments.json:
         _write({**_fact(minted.key), "secret": minted.secret})
         return
@@ -90,7 +104,7 @@ async def _list(accounts: AccountStore, arguments: argparse.Namespace) -> None:
         terminal.say(f"{key.id}  {key.prefix}…  {_state(key, now):<18}  {organizations}  {given}  {key.name}")
 
 
-async def _revoke(accounts: AccountStore, arguments: argparse.Namespace) -> None:
+async def _revoke(accounts: AccountStore, audit: Audit, arguments: argparse.Namespace) -> None:
     wanted: str = arguments.key.removesuffix("…")
     digest = keys.digest(wanted)
     found = [
@@ -104,11 +118,25 @@ async def _revoke(accounts: AccountStore, arguments: argparse.Namespace) -> None
         raise WrongUse(f"{len(found)} keys begin like this; name one by its id: freddy keys list")
     key = found[0]
     if key.revoked_at is None:
-        await accounts.update_key(msgspec.structs.replace(key, revoked_at=int(SystemClock().now())))
+        await accounts.change_key(key.organization_ids[0], key.id, lambda known: _revoked(known, audit))
     if arguments.json:
         _write({"id": key.id, "revoked": True})
     else:
         terminal.say(f"{key.id} ({key.name}) is revoked; a running server refuses it within seconds")
+
+
+def _revoked(key: ApiKey, audit: Audit) -> tuple[ApiKey, Sequence[Entry]]:
+    revoked = msgspec.structs.replace(key, revoked_at=int(SystemClock().now()))
+    told = audit.entry(
+        None,
+        "key.revoke",
+        organization_id=key.organization_ids[0],
+        resource_type="api_key",
+        resource_id=key.id,
+        name=key.name,
+        changes=changes(facts(key), facts(revoked)),
+    )
+    return revoked, (told,)
 
 
 async def _organization(accounts: AccountStore, named: str | None, clock: SystemClock) -> str:

@@ -17,7 +17,7 @@ from freddy.server.core.provider_keys import ProviderKey
 from freddy.server.ports.stores import AccountStore
 from freddy.server.sealing import AesSealer
 from freddy.server.stores.sql.accounts import SqlAccounts
-from freddy.server.stores.sql.engine import Database
+from freddy.server.stores.sql.opening import opened
 from freddy.server.stores.sql.provider_keys import SqlProviderKeys
 from freddy.server.world import SystemClock
 
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _perform(settings: config.Settings, arguments: argparse.Namespace, secret: str) -> int:
-    async with Database(settings.store.database) as database:
+    async with opened(settings.store.database) as database:
         keys = ProviderKeys(
             SqlProviderKeys(database),
             sealer=AesSealer(settings.secret_keys, file=settings.secret_key_path),

@@ -10,6 +10,10 @@ from urllib.parse import urlsplit
 from freddy.server.config.settings import Declared
 
 _PASSWORD = re.compile(r"//[^/@\s]*@")
+_DATABASE_PASSWORD = re.compile(r"(?i)(?<=postgresql://)\S*@|(?<=postgres://)\S*@")
+_PASSWORD_PARAMETER = re.compile(r"(?i)(?<=password=)[^&\s'\"]*")
+_POSTGRES = ("postgresql", "postgres")
+_REDIS = ("redis", "rediss", "valkey", "valkeys", "unix")
 _SHORTEST_KEY = 32
 """Characters of a secret key: 24 random bytes in base64."""
 
@@ -23,6 +27,10 @@ def want(one: Declared) -> str:
         return "true or false"
     if kind is Path:
         return "a path"
+    if one.setting.form == "database":
+        return "a path, or an address that starts with postgresql://"
+    if kind is str and one.setting.form == "redis":
+        return _redis_address()
     if kind is str:
         return "an address that starts with http:// or https://" if one.setting.form == "url" else "a text"
     noun = "a whole number" if kind is int else "a number"
@@ -61,9 +69,44 @@ def url(text: object) -> str:
     return address
 
 
+def redis_url(text: object) -> str:
+    """Raises ValueError with what would be right."""
+    address = str(text).strip()
+    try:
+        parts = urlsplit(address)
+        place = parts.path if parts.scheme == "unix" else parts.hostname
+        fine = parts.scheme in _REDIS and bool(place) and parts.port != 0
+    except ValueError:
+        fine = False
+    if not fine or not address.isprintable() or " " in address:
+        raise ValueError(_redis_address())
+    return address
+
+
+def _redis_address() -> str:
+    return "an address that starts with " + ", ".join(f"{scheme}://" for scheme in _REDIS)
+
+
+def is_postgres(text: object) -> bool:
+    return isinstance(text, str) and text.strip().partition("://")[0].lower() in _POSTGRES
+
+
+def postgres_url(text: str) -> str:
+    """Raises ValueError with what would be right."""
+    address = text.strip()
+    try:
+        fine = urlsplit(address).port != 0
+    except ValueError:
+        fine = False
+    if not fine or not address.isprintable() or " " in address:
+        raise ValueError("an address such as postgresql://user:password@host/name, percent-encoded, or a path")
+    return address
+
+
 def without_password(text: str) -> str:
     """An address with nothing in it that must not be shown."""
-    return _PASSWORD.sub("//***@", text)
+    text = _PASSWORD_PARAMETER.sub("***", text)
+    return _PASSWORD.sub("//***@", _DATABASE_PASSWORD.sub("***@", text))
 
 
 def meant(name: str, names: Iterable[str]) -> str:

@@ -132,7 +132,15 @@ class _Reading:
         self._check_openness(settings)
         if (settings.files.s3_access_key is None) != (settings.files.s3_secret_key is None):
             self.problems.append("files.s3_access_key and files.s3_secret_key belong together: set both, or neither")
+        self._check_issuer(settings)
         return settings
+
+    def _check_issuer(self, settings: Settings) -> None:
+        issuer = settings.oidc.issuer
+        if (issuer is None) != (settings.oidc.audience is None):
+            self.problems.append("oidc.issuer and oidc.audience belong together: set both, or neither")
+        if issuer is not None and not (issuer.startswith(("http://", "https://")) and urlsplit(issuer).hostname):
+            self.problems.append(f"oidc.issuer must be an address that starts with http:// or https://, not {issuer!r}")
 
     def _value(self, one: Declared) -> object:
         """The value where something set it; None leaves the default."""
@@ -159,7 +167,9 @@ class _Reading:
         """Raises ValueError with what would be right."""
         kind = checks.plain(one.type)
         base = self._file.parent if from_file and self._file else Path()
-        if kind is Path:
+        if one.setting.form == "database" and checks.is_postgres(raw):
+            return checks.postgres_url(str(raw))
+        if kind is Path or one.setting.form == "database":
             if not isinstance(raw, str) or not raw.strip():
                 raise ValueError("a path in quotes")
             return _absolute(raw, base)
@@ -178,6 +188,8 @@ class _Reading:
             raise ValueError(checks.want(one))
         if one.setting.form == "url":
             return checks.url(found)
+        if one.setting.form == "redis":
+            return checks.redis_url(found)
         if one.setting.form == "keys":
             return checks.secret_keys(found)
         if isinstance(found, str):

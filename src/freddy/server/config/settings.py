@@ -11,6 +11,8 @@ from msgspec import NODEFAULT, Struct, structs
 DevMode: TypeAlias = Literal["auto", "on", "off"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 LogFormat: TypeAlias = Literal["auto", "json", "text"]
+OidcRole: TypeAlias = Literal["owner", "admin", "member", "viewer"]
+OnFailure: TypeAlias = Literal["allow", "refuse"]
 
 ONE_YEAR = 365 * 24 * 3600
 
@@ -24,7 +26,7 @@ class Setting(Struct, frozen=True):
     high: float | None = None
     secret: bool = False
     shown: str | None = None
-    form: Literal["", "url", "keys"] = ""
+    form: Literal["", "url", "keys", "redis", "database"] = ""
 
 
 class Declared(Struct, frozen=True):
@@ -109,7 +111,16 @@ class Development(Struct, frozen=True, kw_only=True):
 class Store(Struct, frozen=True, kw_only=True):
     """Where state is kept."""
 
-    database: Annotated[Path, Setting("FREDDY_DATABASE", "The SQLite file.", shown="`freddy.db` in the home folder")]
+    database: Annotated[
+        Path | str,
+        Setting(
+            "FREDDY_DATABASE",
+            "An SQLite file, or the address of a PostgreSQL database (see [databases](databases.md)).",
+            shown="`freddy.db` in the home folder",
+            form="database",
+        ),
+    ]
+    """A text is an address."""
 
 
 class Files(Struct, frozen=True, kw_only=True):
@@ -197,8 +208,9 @@ class Secrets(Struct, frozen=True, kw_only=True):
         str | None,
         Setting(
             "FREDDY_SECRET_KEY",
-            "Seals the keys that organizations bring for upstreams. Several, with commas between them: the first "
-            "seals, all open. Without it one is made when it is first needed and kept in the home folder.",
+            "Seals the keys that organizations bring for upstreams, and signs the tokens of users. Several, with "
+            "commas between them: the first seals and signs, all open and verify. Without it one is made when it is "
+            "first needed and kept in the home folder.",
             secret=True,
             form="keys",
         ),
@@ -206,6 +218,68 @@ class Secrets(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return "Secrets()"
+
+
+class Accounts(Struct, frozen=True, kw_only=True):
+    """How long users stay signed in, and how they come."""
+
+    access_token_seconds: Annotated[
+        int,
+        Setting("FREDDY_ACCESS_TOKEN_SECONDS", "How long an access token is good for.", low=60, high=86400),
+    ] = 900
+    session_seconds: Annotated[
+        int,
+        Setting(
+            "FREDDY_SESSION_SECONDS", "A sign-in ends when it was not refreshed for so long.", low=300, high=ONE_YEAR
+        ),
+    ] = 30 * 24 * 3600
+    invitation_seconds: Annotated[
+        int, Setting("FREDDY_INVITATION_SECONDS", "How long an invitation can be accepted.", low=60, high=ONE_YEAR)
+    ] = 7 * 24 * 3600
+    reset_seconds: Annotated[
+        int,
+        Setting("FREDDY_RESET_SECONDS", "How long the secret for a new password is good for.", low=60, high=ONE_YEAR),
+    ] = 24 * 3600
+    registration: Annotated[
+        bool,
+        Setting(
+            "FREDDY_REGISTRATION",
+            "Whether anybody may make an account, with an organization of their own. Nobody looks whether the e-mail "
+            "address is theirs.",
+        ),
+    ] = False
+    password_cost: Annotated[
+        int,
+        Setting(
+            "FREDDY_PASSWORD_COST",
+            "What it takes to check a password: the logarithm of scrypt's N. 15 takes 32 MiB; a step more twice that, "
+            "and twice the time.",
+            low=8,
+            high=20,
+        ),
+    ] = 15
+
+
+class Oidc(Struct, frozen=True, kw_only=True):
+    """Another issuer whose tokens are accepted, by OpenID Connect."""
+
+    issuer: Annotated[
+        str | None,
+        Setting("FREDDY_OIDC_ISSUER", "Its address, exactly as it writes it in its tokens (`iss`)."),
+    ] = None
+    audience: Annotated[
+        str | None,
+        Setting("FREDDY_OIDC_AUDIENCE", "Whom its tokens must be for (`aud`): how this server is called there."),
+    ] = None
+    organization: Annotated[
+        str, Setting("FREDDY_OIDC_ORGANIZATION", "The organization that its users become members of when first seen.")
+    ] = "org_default"
+    role: Annotated[OidcRole, Setting("FREDDY_OIDC_ROLE", "The role that they are given then.")] = "member"
+    email_claim: Annotated[
+        str,
+        Setting("FREDDY_OIDC_EMAIL_CLAIM", "The claim that has the e-mail address. It counts with `email_verified`."),
+    ] = "email"
+    name_claim: Annotated[str, Setting("FREDDY_OIDC_NAME_CLAIM", "The claim that has the name.")] = "name"
 
 
 class Model(Struct, frozen=True, kw_only=True):
@@ -357,6 +431,15 @@ class Routing(Struct, frozen=True, kw_only=True):
             high=3600,
         ),
     ] = 0.0
+    context_tokens: Annotated[
+        int,
+        Setting(
+            "FREDDY_CONTEXT_TOKENS",
+            "What a model is taken to read where nobody says how much it can: a longer history is shortened to it.",
+            low=256,
+            high=100_000_000,
+        ),
+    ] = 128_000
 
 
 class Channel(Struct, frozen=True, kw_only=True):
@@ -377,8 +460,135 @@ class Channel(Struct, frozen=True, kw_only=True):
     ] = 200_000
 
 
+class Limits(Struct, frozen=True, kw_only=True):
+    """Limits of organizations and keys that set none of their own, and where they are counted. Both hold at once."""
+
+    redis_url: Annotated[
+        str | None,
+        Setting(
+            "FREDDY_REDIS_URL",
+            "Redis or Valkey that counts for all processes together, such as `redis://user:password@host:6379/0`. "
+            "Without it each process counts for itself.",
+            secret=True,
+            form="redis",
+        ),
+    ] = None
+    on_failure: Annotated[
+        OnFailure,
+        Setting(
+            "FREDDY_LIMITS_ON_FAILURE",
+            "While Redis is away: `allow` lets each process count for itself, `refuse` answers 503 to callers with "
+            "limits.",
+        ),
+    ] = "allow"
+    organization_requests_per_minute: Annotated[
+        int | None,
+        Setting(
+            "FREDDY_LIMITS_ORGANIZATION_REQUESTS_PER_MINUTE",
+            "Requests of an organization in any sixty seconds.",
+            low=1,
+            high=1_000_000_000,
+        ),
+    ] = None
+    organization_tokens_per_minute: Annotated[
+        int | None,
+        Setting(
+            "FREDDY_LIMITS_ORGANIZATION_TOKENS_PER_MINUTE",
+            "Tokens of an organization, of input and output, in any sixty seconds.",
+            low=1,
+            high=1_000_000_000,
+        ),
+    ] = None
+    organization_concurrent_runs: Annotated[
+        int | None,
+        Setting(
+            "FREDDY_LIMITS_ORGANIZATION_CONCURRENT_RUNS",
+            "Responses that an organization may have under way at the same time.",
+            low=1,
+            high=1_000_000_000,
+        ),
+    ] = None
+    organization_monthly_budget: Annotated[
+        float | None,
+        Setting(
+            "FREDDY_LIMITS_ORGANIZATION_MONTHLY_BUDGET",
+            "US dollars that an organization may spend in a month of the calendar (UTC).",
+            low=0,
+            high=1_000_000,
+        ),
+    ] = None
+    key_requests_per_minute: Annotated[
+        int | None,
+        Setting(
+            "FREDDY_LIMITS_KEY_REQUESTS_PER_MINUTE",
+            "Requests of a key in any sixty seconds.",
+            low=1,
+            high=1_000_000_000,
+        ),
+    ] = None
+    key_tokens_per_minute: Annotated[
+        int | None,
+        Setting(
+            "FREDDY_LIMITS_KEY_TOKENS_PER_MINUTE",
+            "Tokens of a key, of input and output, in any sixty seconds.",
+            low=1,
+            high=1_000_000_000,
+        ),
+    ] = None
+    key_concurrent_runs: Annotated[
+        int | None,
+        Setting(
+            "FREDDY_LIMITS_KEY_CONCURRENT_RUNS",
+            "Responses that a key may have under way at the same time.",
+            low=1,
+            high=1_000_000_000,
+        ),
+    ] = None
+    key_monthly_budget: Annotated[
+        float | None,
+        Setting(
+            "FREDDY_LIMITS_KEY_MONTHLY_BUDGET",
+            "US dollars that a key may spend in a month of the calendar (UTC).",
+            low=0,
+            high=1_000_000,
+        ),
+    ] = None
+
+    def __repr__(self) -> str:
+        return f"Limits(on_failure={self.on_failure!r})"
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """What models are told of rules."""
+
+    characters: Annotated[
+        int,
+        Setting(
+            "FREDDY_RULES_CHARACTERS",
+            "Characters that all rules of a request may take together, but never more than a quarter of what the model "
+            "can read. Rules of lower priority are shortened first, then left out.",
+            low=1_000,
+            high=10_000_000,
+        ),
+    ] = 20_000
+
+
+class Resources(Struct, frozen=True, kw_only=True):
+    """Assistants, rules and prompts."""
+
+    most: Annotated[
+        int,
+        Setting(
+            "FREDDY_RESOURCES_MOST",
+            "How many assistants an organization may have; and as many rules, and as many prompts.",
+            low=1,
+            high=10_000,
+        ),
+    ] = 1_000
+
+
 class Accounting(Struct, frozen=True, kw_only=True):
-    """How tokens are counted in the units of the Freddy API."""
+    """How tokens are counted in the units of the Freddy API, and how long single calls are remembered."""
 
     tokens_per_synapse: Annotated[
         float,
@@ -387,6 +597,15 @@ class Accounting(Struct, frozen=True, kw_only=True):
     tokens_per_neuron: Annotated[
         float, Setting("FREDDY_TOKENS_PER_NEURON", "Input tokens in one neuron.", low=0.001, high=1_000_000)
     ] = 1.0
+    usage_days: Annotated[
+        int,
+        Setting(
+            "FREDDY_USAGE_DAYS",
+            "Days that single calls are kept; 0 keeps them for ever. Sums by hour, day and month always stay.",
+            low=0,
+            high=36_500,
+        ),
+    ] = 400
 
 
 class Log(Struct, frozen=True, kw_only=True):
@@ -486,11 +705,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     store: Store
     files: Files = Files()
     secrets: Secrets = Secrets()
+    accounts: Accounts = Accounts()
+    oidc: Oidc = Oidc()
     model: Model = Model()
     engine: Engine = Engine()
     timeouts: Timeouts = Timeouts()
     routing: Routing = Routing()
     channel: Channel = Channel()
+    limits: Limits = Limits()
+    rules: Rules = Rules()
+    resources: Resources = Resources()
     accounting: Accounting = Accounting()
     log: Log = Log()
     upstreams: tuple[Upstream, ...] = ()
@@ -541,11 +765,16 @@ SECTIONS: dict[str, type[Struct]] = {
     "store": Store,
     "files": Files,
     "secrets": Secrets,
+    "accounts": Accounts,
+    "oidc": Oidc,
     "model": Model,
     "engine": Engine,
     "timeouts": Timeouts,
     "routing": Routing,
     "channel": Channel,
+    "limits": Limits,
+    "rules": Rules,
+    "resources": Resources,
     "accounting": Accounting,
     "log": Log,
 }

@@ -1,9 +1,12 @@
-"""Owns the nouns of who: organization, user, member, key, caller, scope, role."""
+"""Owns the nouns of who: organization, user, member, session, invitation, key, caller, scope, role."""
 
-from typing import Literal, TypeAlias, get_args
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias, get_args
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
+from freddy.server.core.assistants import Settings
 from freddy.server.core.limits import Limits
 
 Scope: TypeAlias = Literal[
@@ -31,10 +34,58 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 Role: TypeAlias = Literal["owner", "admin", "member", "viewer"]
 """From the one who may do everything to the one who only reads."""
+ROLES: tuple[Role, ...] = get_args(Role)
+
+_READS: tuple[Scope, ...] = (
+    "responses:read",
+    "threads:read",
+    "models:read",
+    "files:read",
+    "assistants:read",
+    "rules:read",
+    "prompts:read",
+    "usage:read",
+)
+_WRITES: tuple[Scope, ...] = (
+    "responses:write",
+    "threads:write",
+    "files:write",
+    "assistants:write",
+    "prompts:write",
+)
+_OWNS: frozenset[Scope] = frozenset(("organizations:manage",))
+
+MAY: Final[Mapping[Role, frozenset[Scope]]] = {
+    "owner": frozenset(SCOPES),
+    "admin": frozenset(SCOPES) - _OWNS,
+    "member": frozenset((*_READS, *_WRITES)),
+    "viewer": frozenset(_READS),
+}
+"""What each role may do."""
+SEES_ALL: Final[frozenset[Role]] = frozenset(("owner", "admin"))
+"""The roles that see the threads and responses of everybody; others see their own."""
+
+
+def outranks(role: Role, other: Role) -> bool:
+    """Whether the role is at least as high."""
+    return ROLES.index(role) <= ROLES.index(other)
+
+
+class About(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an organization says of itself. It is kept and told, and changes nothing."""
+
+    type: str = "other"
+    description: str | None = None
+    website: str | None = None
+    industry: str | None = None
+    company_size: str | None = None
+    logo_image: str | None = None
+    image_url: str | None = None
+    domains: tuple[str, ...] = ()
 
 
 class Organization(Struct, frozen=True, kw_only=True):
-    """Times are Unix seconds."""
+    """Times are Unix seconds. A deleted one answers nobody, until it is restored or purged."""
 
     id: str
     name: str
@@ -42,6 +93,9 @@ class Organization(Struct, frozen=True, kw_only=True):
     updated_at: int = 0
     deleted_at: int | None = None
     limits: Limits | None = None
+    about: About = About()
+    defaults: Settings = Settings()
+    """What holds for its requests where neither they nor their assistants say otherwise."""
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
@@ -66,6 +120,52 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     limits: Limits | None = None
     metadata: dict[str, str] = {}
 
+    @property
+    def active(self) -> bool:
+        """Whether it holds, but for its expiry."""
+        return self.revoked_at is None and self.paused_at is None and self.deactivated_at is None
+
+
+class OrganizationChange(Struct, frozen=True, kw_only=True):
+    """What is to be different; `UNSET` stays as it is, None is taken away. `about` has fields of `About`.
+
+    A `budget` is the monthly one alone, and stands before that of `limits`; so it does for keys.
+    """
+
+    name: str | UnsetType = UNSET
+    about: Mapping[str, object] = {}
+    limits: Limits | UnsetType | None = UNSET
+    budget: float | UnsetType | None = UNSET
+    defaults: Settings | UnsetType = UNSET
+
+
+class KeyChange(Struct, frozen=True, kw_only=True):
+    """What is to be different; `UNSET` stays as it is, None is taken away."""
+
+    name: str | UnsetType = UNSET
+    scopes: tuple[Scope, ...] | UnsetType = UNSET
+    expires_at: int | UnsetType | None = UNSET
+    metadata: dict[str, str] | UnsetType = UNSET
+    limits: Limits | UnsetType | None = UNSET
+    budget: float | UnsetType | None = UNSET
+
+
+def changed_limits(
+    known: Limits | None, *, limits: Limits | UnsetType | None, budget: float | UnsetType | None
+) -> Limits | None:
+    """None where nothing is limited."""
+    altered = known if limits is UNSET else limits
+    if budget is not UNSET:
+        altered = replace(altered or Limits(), monthly_budget=budget)
+    return None if altered == Limits() else altered
+
+
+class Reset(Struct, frozen=True):
+    """Lets who has the secret of this SHA-256 (hexadecimal) set a new password, once, until then (Unix seconds)."""
+
+    digest: str
+    expires_at: int
+
 
 class User(Struct, frozen=True, kw_only=True):
     """A person. `password` is what a password is checked against, None for those whom another issuer signs in.
@@ -83,6 +183,40 @@ class User(Struct, frozen=True, kw_only=True):
     updated_at: int
     deactivated_at: int | None = None
     last_login_at: int | None = None
+    reset: Reset | None = None
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """One sign-in. `digest` is the SHA-256 of its newest refresh token, `previous` that of the one before.
+
+    Times are Unix seconds.
+    """
+
+    id: str
+    user_id: str
+    digest: bytes
+    previous: bytes | None = None
+    created_at: int
+    refreshed_at: int
+    expires_at: int
+    revoked_at: int | None = None
+
+    def lives(self, now: float) -> bool:
+        return self.revoked_at is None and now < self.expires_at
+
+
+class Invitation(Struct, frozen=True, kw_only=True):
+    """An offer to become a member, for who has the secret of which `digest` is the SHA-256. Times are Unix seconds."""
+
+    id: str
+    organization_id: str
+    email: str
+    role: Role
+    digest: bytes
+    invited_by: str | None = None
+    created_at: int
+    expires_at: int
+    accepted_at: int | None = None
 
 
 class Member(Struct, frozen=True, kw_only=True):
@@ -108,3 +242,12 @@ class Caller(Struct, frozen=True):
     """Those of the key; the organization's hold besides."""
     implied: bool = True
     """Whether the credential says which organization is meant. A user of several has to."""
+    roles: Mapping[str, Role] = {}
+    """Of a user: the role in each organization, from which scopes follow. Empty for keys."""
+    session_id: str | None = None
+    """The sign-in that a user's token is of; None for keys and for tokens of another issuer."""
+
+    @property
+    def reach(self) -> tuple[str, ...]:
+        """Where things are looked for by their id alone: a user's rights are those of one organization."""
+        return self.organization_ids if self.user_id is None else (self.organization_id,)

@@ -19,17 +19,27 @@ class Answering(Struct, frozen=True, tag="answering"):
 
 
 class Tried(Struct, frozen=True, tag="tried"):
-    """A try to have the turn answered has ended."""
+    """A try to have the turn answered has ended. `usage` is what one took that came to nothing, at its `price`.
+
+    None where nobody counted; of the try that answers `Stop` tells it. `again`: the same provider is asked on.
+    """
 
     attempt: Attempt
+    usage: Usage | None = None
+    price: Price | None = None
+    again: bool = False
 
 
 class Chosen(Struct, frozen=True, tag="chosen"):
-    """Who answers from here on, what that costs, and what of the turn it does not do as asked."""
+    """Who answers from here on, what that costs, and what of the turn it does not do as asked.
+
+    `model` is what that provider calls the model, where it is known.
+    """
 
     provider: str
     price: Price | None = None
     warnings: tuple[str, ...] = ()
+    model: str = ""
 
 
 class Began(Struct, frozen=True, tag="began"):
@@ -81,7 +91,7 @@ class Annotated(Struct, frozen=True, tag="annotated"):
 
 
 class Stop(Struct, frozen=True, tag="stop"):
-    """The last delta. `usage` is None when the vendor did not count."""
+    """The last delta. `usage` is that of the answer alone, None when the vendor did not count."""
 
     reason: FinishReason
     usage: Usage | None = None

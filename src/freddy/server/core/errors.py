@@ -22,6 +22,7 @@ FreddyError                    status  type                        code
 ├── ProviderUnavailable           503  service_unavailable_error   provider_unavailable
 │   └── ProviderUnreachable       503                              provider_unavailable
 ├── StorageUnavailable            503  service_unavailable_error   storage_unavailable
+│   └── LimitsUnavailable         503                              limits_unavailable
 ├── ShuttingDown                  503  service_unavailable_error   shutting_down
 └── ProviderTimeout               504  server_error                provider_timeout
 """
@@ -43,12 +44,14 @@ class Failure(Struct, frozen=True, omit_defaults=True):
     param: str | None = None
     details: str | None = None
     retry_after: float | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class FreddyError(Exception):
     """`message` says what was wrong, `details` what would be right, `param` where; `retry_after` is in seconds.
 
-    `usage` is what answers took that came to nothing, where somebody counted.
+    `headers` are told besides, by their names in lower case. `usage` is what answers took that came to nothing, where
+    somebody counted.
     """
 
     status: ClassVar[int] = 500
@@ -63,6 +66,7 @@ class FreddyError(Exception):
         code: str | None = None,
         details: str | None = None,
         retry_after: float | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -70,6 +74,7 @@ class FreddyError(Exception):
         self.code = code or self.default_code
         self.details = details
         self.retry_after = retry_after
+        self.headers = headers
         self.usage: Usage | None = None
 
     def as_failure(self) -> Failure:
@@ -81,6 +86,7 @@ class FreddyError(Exception):
             param=self.param,
             details=self.details,
             retry_after=self.retry_after,
+            headers=self.headers,
         )
 
 
@@ -207,6 +213,12 @@ class StorageUnavailable(FreddyError):
     status = 503
     type = "service_unavailable_error"
     default_code = "storage_unavailable"
+
+
+class LimitsUnavailable(StorageUnavailable):
+    """What is used against limits can be neither read nor counted."""
+
+    default_code = "limits_unavailable"
 
 
 class ShuttingDown(FreddyError):

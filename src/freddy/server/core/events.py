@@ -9,21 +9,30 @@ from msgspec import Struct
 
 from freddy.server.core import errors, items
 from freddy.server.core.attempt import Attempt
+from freddy.server.core.calls import Call
 from freddy.server.core.deltas import FinishReason
 from freddy.server.core.pricing import Price
 from freddy.server.core.response import Response
-from freddy.server.core.usage import Usage
+from freddy.server.core.usage import Shares, Usage
 
 ReasoningKind: TypeAlias = Literal["text", "summary"]
 
 
 class Choice(Struct, frozen=True, omit_defaults=True):
-    """Who was asked in a turn, and who answered: a provider, at a price."""
+    """Who was asked in a turn, and who answered: a provider, at a price, in `milliseconds`.
+
+    `calls` came to nothing. `asking` tells that somebody was still asked when the turn ended; else the last of the
+    calls is what broke off. `model` is what the provider calls the model, where it is known.
+    """
 
     provider: str = ""
     price: Price | None = None
     warnings: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    model: str = ""
+    calls: tuple[Call, ...] = ()
+    asking: bool = False
+    milliseconds: int = 0
 
 
 class Created(Struct, frozen=True, tag="created"):
@@ -149,12 +158,16 @@ class ItemDone(Struct, frozen=True, tag="item_done"):
 
 
 class TurnDone(Struct, frozen=True, tag="turn_done"):
-    """The model ended its turn. Recorded, not told. `usage` is None when the vendor did not count."""
+    """The model ended its turn. Recorded, not told. `usage` is None when the vendor did not count.
+
+    `shares` tell what the turn went to, where somebody asked.
+    """
 
     finish: FinishReason
     usage: Usage | None = None
     model: str | None = None
     choice: Choice = Choice()
+    shares: Shares | None = None
 
 
 class Failed(Struct, frozen=True, tag="failed"):
@@ -163,13 +176,19 @@ class Failed(Struct, frozen=True, tag="failed"):
     failure: errors.Failure
     usage: Usage | None = None
     choice: Choice = Choice()
+    shares: Shares | None = None
 
 
 class Cancelled(Struct, frozen=True, tag="cancelled"):
-    """Somebody stopped the run. Recorded, not told: `Finished` tells it. `usage` as in `Failed`."""
+    """Somebody stopped the run. Recorded, not told: `Finished` tells it. `usage` as in `Failed`.
+
+    `partial`: what it said until then is to stay in its thread.
+    """
 
     usage: Usage | None = None
     choice: Choice = Choice()
+    shares: Shares | None = None
+    partial: bool = False
 
 
 class Finished(Struct, frozen=True, tag="finished"):

@@ -1,10 +1,14 @@
 """Owns everything a caller may ask for: one spelling, defaults filled in."""
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Raw, Struct
 
 from freddy.server.core import items, toolspec
+from freddy.server.core.threads import Spot
+
+DEFAULT_MODEL: Final = "ftg-3.0"
+"""Who answers where nobody names a model."""
 
 Effort: TypeAlias = Literal["off", "minimal", "low", "medium", "high", "xhigh", "max", "maximum"]
 """OpenAI's levels, but for `off` (its `none`) and `maximum` (the Freddy dialect's own): see docs/reasoning.md."""
@@ -52,6 +56,10 @@ class ThreadRef(Struct, frozen=True, omit_defaults=True):
     id: str | None = None
     metadata: dict[str, str] = {}
     must_exist: bool = False
+    seen: int | None = None
+    """The thread's places when the request began; None where nobody looked, or where it was not there."""
+    spot: Spot | None = None
+    """Where the request leaves the thread: what stands there and after it, up to the place `seen`, gives way to it."""
 
 
 class PromptRef(Struct, frozen=True, omit_defaults=True):
@@ -63,12 +71,15 @@ class PromptRef(Struct, frozen=True, omit_defaults=True):
 
 
 Given: TypeAlias = Literal[
-    "context_mode", "max_tool_calls", "output", "parallel_tool_calls", "store", "truncation"
+    "context_mode", "logprobs", "max_tool_calls", "output", "parallel_tool_calls", "stop", "store", "truncation"
 ]
 
 
 class Request(Struct, frozen=True, omit_defaults=True):
-    """`input` are the caller's items in order, all with ids. Lengths are tokens (a synapse is one)."""
+    """`input` are the caller's items in order, all with ids. Lengths are tokens (a synapse is one).
+
+    `model` is empty where the caller names none.
+    """
 
     model: str
     input: tuple[items.Item, ...]

@@ -16,6 +16,8 @@ Status: TypeAlias = Literal[
 ]
 IncompleteReason: TypeAlias = Literal["max_output_tokens", "content_filter"]
 
+SUCCEEDED: tuple[Status, ...] = ("completed", "incomplete", "requires_action")
+"""Those whose items become part of their thread."""
 ENDED: frozenset[Status] = frozenset(("completed", "incomplete", "failed", "cancelled", "requires_action"))
 
 
@@ -49,6 +51,8 @@ class Response(Struct, frozen=True, kw_only=True):
     """The rules that were looked at, and what became of each."""
     shares: Shares | None = None
     """What the tokens went to, where somebody asked."""
+    partial: bool = False
+    """It was cancelled, and what it had said until then is kept in its thread."""
 
     @property
     def ended(self) -> bool:

@@ -9,11 +9,12 @@ from typing import TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from freddy.server.core import deltas, errors, events, items, toolspec
+from freddy.server.core import calls, deltas, errors, events, items, toolspec
 from freddy.server.core.attempt import Attempt
+from freddy.server.core.calls import Call
 from freddy.server.core.response import Response, Status
 from freddy.server.core.turn import Turn
-from freddy.server.core.usage import Usage
+from freddy.server.core.usage import Shares, Usage
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -25,17 +26,24 @@ class Run(Struct, frozen=True, kw_only=True):
     model: str
     output: tuple[items.Item, ...] = ()
     turns: int = 0
-    usage: Usage | None = None
+    accounted: int = 0
+    """How many items of the output are those of turns that have ended."""
+    calls: tuple[Call, ...] = ()
+    shares: Shares | None = None
     finish: deltas.FinishReason | None = None
     answered_by: str | None = None
     failure: errors.Failure | None = None
     cancelled: bool = False
+    partial: bool = False
     provider: str = ""
-    cost: float | None = None
     attempts: tuple[Attempt, ...] = ()
     warnings: tuple[str, ...] = ()
     live: bool = False
     cache_key: str | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        return calls.used(self.calls)
 
 
 class CallModel(Struct, frozen=True):
@@ -67,13 +75,21 @@ def apply(run: Run, event: events.Event) -> Run:
     match event:
         case events.ItemDone(_, item):
             return replace(run, output=(*run.output, item))
-        case events.TurnDone(finish, usage, model, choice):
-            run = _asked(run, usage, choice)
-            return replace(run, turns=run.turns + 1, finish=finish, answered_by=model or run.answered_by)
-        case events.Failed(failure, usage, choice):
-            return replace(_asked(run, usage, choice), failure=failure)
-        case events.Cancelled(usage, choice):
-            return replace(_asked(run, usage, choice), cancelled=True)
+        case events.TurnDone(finish, usage, model, choice, shares):
+            asked = (*choice.calls, _call(run, choice, "completed", usage))
+            run = _asked(run, asked, choice, shares)
+            return replace(
+                run,
+                turns=run.turns + 1,
+                accounted=len(run.output),
+                finish=finish,
+                answered_by=model or run.answered_by,
+            )
+        case events.Failed(failure, usage, choice, shares):
+            return replace(_asked(run, _broken_off(run, choice, "failed", usage), choice, shares), failure=failure)
+        case events.Cancelled(usage, choice, shares, partial):
+            run = _asked(run, _broken_off(run, choice, "cancelled", usage), choice, shares)
+            return replace(run, cancelled=True, partial=partial)
         case _:
             return run
 
@@ -86,26 +102,60 @@ def fold(run: Run, happened: Iterable[events.Event]) -> Run:
     return run
 
 
-def _asked(run: Run, usage: Usage | None, choice: events.Choice) -> Run:
-    cost = choice.price.cost(usage) if choice.price is not None and usage is not None else None
+def counted(run: Run, happened: Iterable[events.Event]) -> Run:
+    """The run with what the events say of calls and their usage, and with nothing else of them.
+
+    For what has happened, and could not be kept or told.
+    """
+    after = fold(run, happened)
     return replace(
         run,
-        usage=_added(run.usage, usage),
+        calls=after.calls,
+        accounted=len(run.output) if len(after.calls) > len(run.calls) else run.accounted,
+        shares=after.shares,
+        provider=after.provider,
+        attempts=after.attempts,
+    )
+
+
+def _asked(run: Run, asked: tuple[Call, ...], choice: events.Choice, shares: Shares | None) -> Run:
+    return replace(
+        run,
+        calls=run.calls + asked,
+        shares=run.shares.plus(shares) if run.shares and shares else shares or run.shares,
         provider=choice.provider or run.provider,
-        # Where one turn has no price, the sum of the others would not be the cost of the run.
-        cost=cost if run.turns == 0 else None if run.cost is None or cost is None else run.cost + cost,
         attempts=run.attempts + choice.attempts,
         warnings=run.warnings + tuple(one for one in choice.warnings if one not in run.warnings),
     )
 
 
-def _added(before: Usage | None, more: Usage | None) -> Usage | None:
-    return before.plus(more) if before and more else before or more
+def _call(run: Run, choice: events.Choice, status: calls.Outcome, usage: Usage | None) -> Call:
+    return calls.of_model(
+        choice.model or run.model,
+        choice.provider or run.provider or run.response.provider,
+        status,
+        usage=usage,
+        price=choice.price,
+        milliseconds=choice.milliseconds,
+    )
+
+
+def _broken_off(run: Run, choice: events.Choice, status: calls.Outcome, usage: Usage | None) -> tuple[Call, ...]:
+    """The calls of a turn that did not end. A run has one at least, whatever became of it."""
+    before = choice.calls
+    if choice.asking or not (before or run.calls) or (usage and not before):
+        return (*before, _call(run, choice, status, usage))
+    if usage is None:
+        return before
+    # Nobody counted what broke off, and it was said to be over before it was estimated.
+    last = replace(before[-1], usage=usage, cost=calls.cost(usage, choice.price))
+    return (*before[:-1], last)
 
 
 def _turn(run: Run) -> Turn:
     request = run.response.request
-    spent = run.usage.output_tokens if run.usage else 0
+    usage = run.usage
+    spent = usage.output_tokens if usage else 0
     limit = request.max_output_tokens
     return Turn(
         model=run.model,
@@ -140,8 +190,11 @@ def _ended(run: Run) -> Response:
         output=run.output,
         usage=run.usage,
         provider=run.provider or run.response.provider,
-        cost=run.cost,
+        cost=None if run.usage is None else calls.spent(run.calls),
         attempts=run.attempts,
+        calls=run.calls,
+        shares=run.shares,
+        partial=run.partial,
         warnings=run.response.warnings + tuple(one for one in run.warnings if one not in run.response.warnings),
         failure=run.failure,
         incomplete_reason={"length": "max_output_tokens", "content_filter": "content_filter"}.get(run.finish or "")

@@ -5,8 +5,9 @@ from typing import assert_never
 
 import msgspec
 
-from freddy.server.core import deltas, events, ids, items, toolspec
+from freddy.server.core import calls, deltas, events, ids, items, toolspec
 from freddy.server.core.attempt import Attempt
+from freddy.server.core.calls import Call
 from freddy.server.core.usage import Usage
 
 
@@ -18,7 +19,9 @@ class Transcript:
         self.usage: Usage | None = None
         self.model: str | None = None
         self._chosen = deltas.Chosen("")
+        self._asking = False
         self._attempts: list[Attempt] = []
+        self._in_vain: list[Call] = []
         self._index = index
         self._new_id = new_id
         self._tools = {tool.name: tool for tool in tools}
@@ -34,7 +37,16 @@ class Transcript:
     def choice(self) -> events.Choice:
         """Who was asked and who answered, as far as it is known."""
         chosen = self._chosen
-        return events.Choice(chosen.provider, chosen.price, chosen.warnings, tuple(self._attempts))
+        return events.Choice(
+            chosen.provider,
+            chosen.price,
+            chosen.warnings,
+            tuple(self._attempts),
+            chosen.model,
+            tuple(self._in_vain),
+            self._asking,
+            round(self._attempts[-1].seconds * 1000) if self.done and self._attempts else 0,
+        )
 
     def feed(self, batch: Iterable[deltas.Delta]) -> list[events.Event]:
         told: list[events.Event] = []
@@ -49,9 +61,9 @@ class Transcript:
                 case deltas.Answering(model):
                     self.model = model
                 case deltas.Chosen():
-                    self._chosen = delta
-                case deltas.Tried(attempt):
-                    self._attempts.append(attempt)
+                    self._chosen, self._asking = delta, True
+                case deltas.Tried():
+                    self._tried(delta)
                 case deltas.Stop(reason, usage):
                     told += self.close("incomplete" if reason in ("length", "content_filter") else "completed")
                     self.finish, self.usage = reason, usage
@@ -86,6 +98,23 @@ class Transcript:
         self._calls, self._waiting, self._open = {}, [], None
         for item in begun:
             yield from item.close(status if item is begun[-1] else "completed")
+
+    def _tried(self, tried: deltas.Tried) -> None:
+        attempt = tried.attempt
+        self._attempts.append(attempt)
+        if not attempt.code:
+            return
+        self._asking = tried.again
+        self._in_vain.append(
+            calls.of_model(
+                attempt.model,
+                attempt.provider,
+                "failed",
+                usage=tried.usage,
+                price=tried.price,
+                milliseconds=round(attempt.seconds * 1000),
+            )
+        )
 
     def _place(self) -> int:
         place = self._index

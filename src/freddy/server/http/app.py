@@ -14,7 +14,9 @@ from freddy.server.dialects.openai import OPENAI
 from freddy.server.http.auth import Auth
 from freddy.server.http.door import Door, Requests
 from freddy.server.http.endpoint import route
+from freddy.server.http.once import Once
 from freddy.server.http.replies import send_json
+from freddy.server.http.routes import auth as sign_in
 from freddy.server.http.routes.files import FileRoutes, is_link
 from freddy.server.http.routes.health import HealthRoutes
 from freddy.server.http.routes.models import ModelRoutes
@@ -22,9 +24,11 @@ from freddy.server.http.routes.pages import PageRoutes
 from freddy.server.http.routes.provider_keys import ProviderKeyRoutes
 from freddy.server.http.routes.responses import ResponseRoutes
 from freddy.server.http.routes.threads import ThreadRoutes
+from freddy.server.http.routes.users import is_invitation
 from freddy.server.ports.world import Clock, IdSource
 
-PUBLIC = frozenset(("/", "/docs", "/openapi.json", "/health/live", "/health/ready", "/metrics", "/favicon.ico"))
+_PAGES = frozenset(("/", "/docs", "/openapi.json", "/health/live", "/health/ready", "/metrics", "/favicon.ico"))
+PUBLIC = _PAGES | sign_in.PUBLIC
 """All other paths need a credential."""
 
 
@@ -42,6 +46,7 @@ def build(
     clock: Clock,
     ids: IdSource,
     requests: Requests,
+    once: Once,
     others: Iterable[Route] = (),
 ) -> ASGIApp:
     """`others` are routes that come after all of these."""
@@ -53,6 +58,7 @@ def build(
         route("POST", own, responses.create, dialect=freddy),
         route("POST", openai, responses.create, dialect=OPENAI),
         route("POST", own + "/stream", responses.create, dialect=freddy, always_stream=True),
+        route("GET", own, responses.list, dialect=freddy),
         route("GET", own + "/output-modes", models.output_modes),
         route("GET", own + "/reasoning-levels", models.reasoning_levels),
         route("GET", own + "/{response_id}", responses.get, dialect=freddy),
@@ -66,11 +72,15 @@ def build(
         route("GET", openai + "/{response_id}/input_items", responses.input_items),
         route("POST", "/v1/threads", threads.create),
         route("GET", "/v1/threads", threads.list),
+        route("DELETE", "/v1/threads", threads.delete_all),
         route("GET", "/v1/threads/{thread_id}", threads.get),
         route("PATCH", "/v1/threads/{thread_id}", threads.update),
         route("POST", "/v1/threads/{thread_id}", threads.update),
         route("DELETE", "/v1/threads/{thread_id}", threads.delete),
         route("GET", "/v1/threads/{thread_id}/messages", threads.messages),
+        route("PATCH", "/v1/threads/{thread_id}/messages/{message_id}", threads.update_message),
+        route("DELETE", "/v1/threads/{thread_id}/messages/{message_id}", threads.delete_message),
+        route("POST", "/v1/threads/{thread_id}/generateName", threads.name),
         route("POST", "/v1/threads/{thread_id}/pin", threads.pin),
         route("POST", "/v1/threads/{thread_id}/unpin", threads.unpin),
         route("GET", "/v1/models", models.list),
@@ -113,12 +123,14 @@ def build(
         Router(routes, redirect_slashes=False),
         auth=auth,
         public=PUBLIC,
-        is_link=is_link,
+        is_link=lambda scope: is_link(scope) or is_invitation(scope),
         dialect_of=dialect_of,
         methods_of=methods_of,
         clock=clock,
         ids=ids,
         requests=requests,
+        once=once,
+        once_themselves=frozenset((own, own + "/stream", openai)),
     )
 
 

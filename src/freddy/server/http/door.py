@@ -14,6 +14,7 @@ from freddy.server.dialects.base import Dialect
 from freddy.server.http.auth import Auth
 from freddy.server.http.body import ClientGone
 from freddy.server.http.errors import encode
+from freddy.server.http.once import Once
 from freddy.server.http.replies import send_json
 from freddy.server.ports.world import Clock, IdSource
 
@@ -30,7 +31,8 @@ class Requests(Protocol):
 class Door:
     """Everything but the paths in `public` needs a caller, who is left in `scope["caller"]`.
 
-    Requests that `is_link` knows have their credential in the address, which their handlers check.
+    Requests that `is_link` knows have their credential in the address, which their handlers check. A POST with an
+    idempotency key is answered `once`, but on the paths that see to that themselves.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class Door:
         clock: Clock,
         ids: IdSource,
         requests: Requests,
+        once: Once,
+        once_themselves: frozenset[str],
     ) -> None:
         self._app = app
         self._auth = auth
@@ -55,6 +59,8 @@ class Door:
         self._clock = clock
         self._ids = ids
         self._requests = requests
+        self._once = once
+        self._once_themselves = once_themselves
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,6 +80,7 @@ class Door:
                     *message["headers"],
                     (b"x-request-id", request_id.encode()),
                     (b"freddy-processing-ms", b"%d" % milliseconds),
+                    *((name.encode(), value.encode()) for name, value in scope.get("told", ())),
                 ]
             await send(message)
 
@@ -82,8 +89,12 @@ class Door:
         path: str = scope["path"]
         try:
             if path not in self._public and not self._is_link(scope):
-                scope["caller"] = await self._auth.caller(headers)
-            await self._app(scope, receive, tell)
+                scope["caller"] = await self._auth.caller(headers, scope["query_string"])
+            key = headers.get("idempotency-key")
+            if key is not None and self._repeatable(scope):
+                await self._once(scope, receive, tell, key=key, app=self._app)
+            else:
+                await self._app(scope, receive, tell)
         except ClientGone:
             status = status or 499
         except Exception as error:
@@ -110,6 +121,9 @@ class Door:
                     "ms": round(seconds * 1000, 1),
                 },
             )
+
+    def _repeatable(self, scope: Scope) -> bool:
+        return scope["method"] == "POST" and "caller" in scope and scope["path"] not in self._once_themselves
 
     def _plain(self, error: Exception, scope: Scope) -> Exception:
         """The router's own errors in the core's words."""

@@ -1,6 +1,7 @@
 """Turns whatever went wrong into JSON in the caller's dialect."""
 
 import logging
+import math
 from collections.abc import Mapping
 
 from freddy.server.core import errors
@@ -18,11 +19,13 @@ def failure(error: Exception) -> errors.Failure:
 
 
 def headers(told: errors.Failure) -> Mapping[str, str]:
+    more = dict(told.headers)
     if told.retry_after is not None:
-        return {"retry-after": str(max(1, round(told.retry_after)))}
+        # Rounded up: who comes back a moment too early is refused again.
+        more["retry-after"] = str(max(1, math.ceil(told.retry_after)))
     if told.status == 401:
-        return {"www-authenticate": "Bearer"}
-    return {}
+        more["www-authenticate"] = "Bearer"
+    return more
 
 
 def encode(error: Exception, dialect: Dialect) -> tuple[int, Mapping[str, str], bytes]:

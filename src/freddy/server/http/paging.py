@@ -2,12 +2,17 @@
 
 from collections.abc import Mapping
 
+import msgspec
+from starlette.datastructures import QueryParams
+
 from freddy.server.core import errors
 from freddy.server.ports.stores import Order, Page
 
 _MOST = 100
 _TRUE = ("true", "1")
 _FALSE = ("false", "0")
+_PAIRS = 16
+_NAMED = 100
 
 
 def page(query: Mapping[str, str], *, default: int = 20) -> Page:
@@ -34,6 +39,35 @@ def truth(query: Mapping[str, str], name: str) -> bool:
     if given not in _TRUE and given not in _FALSE:
         raise errors.InvalidValue(name, "must be true or false")
     return given in _TRUE
+
+
+def maybe(query: Mapping[str, str], name: str) -> bool | None:
+    """None where nothing is said. Raises `errors.InvalidValue`."""
+    return truth(query, name) if query.get(name) else None
+
+
+def metadata(query: QueryParams) -> dict[str, str]:
+    """The pairs of `metadata[key]=value`, as often as it is there, or of one `metadata` that is a JSON object.
+
+    Raises `errors.InvalidValue`.
+    """
+    pairs = _pairs(query["metadata"]) if query.get("metadata") else {}
+    for name, value in query.multi_items():
+        if name.startswith("metadata[") and name.endswith("]"):
+            key = name[len("metadata[") : -1]
+            if pairs.get(key, value) != value:
+                raise errors.InvalidValue(name[:_NAMED], "has two values: nothing can have both")
+            pairs[key] = value
+    if len(pairs) > _PAIRS:
+        raise errors.InvalidValue("metadata", f"must have at most {_PAIRS} pairs")
+    return pairs
+
+
+def _pairs(given: str) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(given, type=dict[str, str])
+    except (msgspec.DecodeError, RecursionError):
+        raise errors.InvalidValue("metadata", "must be a JSON object of strings, or metadata[key]=value") from None
 
 
 def whole_number(query: Mapping[str, str], name: str, *, default: int, low: int, high: int | None = None) -> int:

@@ -1,6 +1,5 @@
 """The use-cases of files: upload, list, get, read, delete."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -132,18 +131,6 @@ class Files:
         orphans = [name for name in await self._store.orphans() if name not in self._begun]
         if orphans:
             await self._remove(orphans)
-
-    async def keep_swept(self, *, seconds: float) -> None:
-        """Sweeps every so often, for ever."""
-        while True:
-            try:
-                await self.sweep()
-            except errors.FreddyError as error:
-                _log.warning("sweep_failed", extra={"reason": error.message})
-            except Exception:  # noqa: BLE001
-                # Sweeping is for later as well as for now: no fault of it may take the server along.
-                _log.exception("sweep_fault")
-            await asyncio.sleep(seconds)
 
     async def _drop(self, blobs: Sequence[str]) -> None:
         """What cannot be removed now is left to a later sweep."""

@@ -41,12 +41,11 @@ class RecordStore(Protocol):
         """By `created_at`, then id, the newest first."""
         ...
 
-    async def change(
-        self, organization_id: str, record_id: str, alter: Callable[[Record], Record]
-    ) -> Record | None:
+    async def change(self, organization_id: str, record_id: str, alter: Callable[[Record], Record]) -> Record | None:
         """Reads, alters and keeps the next version, as one: nobody else comes between. None where it is not there.
 
-        What `alter` raises is raised, and nothing is changed. `alter` may be called twice.
+        What `alter` raises is raised, and nothing is changed; where it returns what it was given there is no new
+        version. Its `created_by` is who made the version. `alter` may be called twice.
         """
         ...
 

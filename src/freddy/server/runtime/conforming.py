@@ -68,9 +68,13 @@ async def _live(model: Model, turn: Turn) -> AsyncGenerator[Sequence[Delta], Non
 
 async def _held(model: Model, turn: Turn) -> AsyncGenerator[Sequence[Delta], None]:
     first = _Said()
-    async with aclosing(_held_back(model, turn, first)) as telling:
-        async for batch in telling:
-            yield batch
+    try:
+        async with aclosing(_held_back(model, turn, first)) as telling:
+            async for batch in telling:
+                yield batch
+    except errors.FreddyError as error:
+        error.usage = error.usage or first.estimated(turn)
+        raise
     if (ending := first.ending(turn.output)) is not None:
         if ending:
             yield ending
@@ -79,8 +83,8 @@ async def _held(model: Model, turn: Turn) -> AsyncGenerator[Sequence[Delta], Non
     if (left := _left(turn, used)) == 0:
         raise _invalid(model, faults, used)
     used = used or estimate.usage(turn, first.as_items)
-    code = errors.InvalidOutput.default_code
-    yield [deltas.Tried(Attempt(model.profile.provider, turn.model, code=code, note=ASKED_AGAIN))]
+    attempt = Attempt(model.profile.provider, turn.model, code=errors.InvalidOutput.default_code, note=ASKED_AGAIN)
+    yield [deltas.Tried(attempt, used, model.profile.price, again=True)]
     again = replace(turn, items=(*turn.items, *first.as_items, _complaint(faults)), max_output_tokens=left)
     second = _Said()
     try:
@@ -88,13 +92,14 @@ async def _held(model: Model, turn: Turn) -> AsyncGenerator[Sequence[Delta], Non
             async for batch in telling:
                 yield batch
     except errors.FreddyError as error:
-        # What the first answer took is not lost, and what was wrong with it is what there is to say.
-        raise _invalid(model, faults, used) from error
-    used = used.plus(second.usage or estimate.usage(again, second.as_items))
+        # What was wrong with the first answer is what there is to say.
+        raise _invalid(model, faults, error.usage or second.estimated(again)) from error
+    used = second.usage or estimate.usage(again, second.as_items)
     if (ending := second.ending(turn.output)) is None:
         raise _invalid(model, second.faults(turn.output), used)
     if ending:
         last = ending[-1]
+        # What was held back is counted by what was said, not by the little that is told of it.
         yield [*ending[:-1], replace(last, usage=used)] if isinstance(last, deltas.Stop) else ending
 
 
@@ -183,6 +188,10 @@ class _Said:
     @property
     def usage(self) -> Usage | None:
         return self.stop.usage if self.stop else None
+
+    def estimated(self, turn: Turn) -> Usage | None:
+        """What it took, where it broke off after its first word: whoever hears nothing of it cannot tell."""
+        return estimate.usage(turn, said) if (said := self.as_items) else None
 
     @property
     def as_items(self) -> tuple[items.Item, ...]:

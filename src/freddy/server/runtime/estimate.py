@@ -2,11 +2,15 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec.structs import replace
 
 from freddy.server.core import items
+from freddy.server.core.request import Request
+from freddy.server.core.run import CallModel, Run, decide
 from freddy.server.core.turn import Turn
-from freddy.server.core.usage import Usage
+from freddy.server.core.usage import Shares, Usage
 
 _LOOKS = (
     (re.compile("[A-Z]?[a-z]{1,7}|[A-Z]{1,3}"), 1.0),
@@ -38,11 +42,63 @@ def usage(turn: Turn, said: Iterable[items.Item]) -> Usage:
     return Usage(input_tokens(turn), output, reasoning_tokens=reasoning, estimated=True)
 
 
+def unfinished(run: Run) -> Usage | None:
+    """What the turn took that the run is in, as far as it was heard. None where it said nothing, or is in none."""
+    said = run.output[run.accounted :]
+    step = decide(replace(run, output=run.output[: run.accounted]))
+    return usage(step.turn, said) if said and isinstance(step, CallModel) else None
+
+
+def wanted(request: Request) -> bool:
+    """Whether the caller wants to know what the tokens went to: `shares` looks at every text for it."""
+    return bool(request.include) and ("usage.detailed" in request.include or "all" in request.include)
+
+
+def shares(run: Run, turn: Turn, said: Sequence[items.Item], *, used: Usage) -> Shares:
+    """What the tokens of a turn went to: those that somebody counted, divided as an estimate would be.
+
+    `run` is as it was before the turn, which was answered with `said`. What the run itself said before is part of the
+    context, but for the outputs of tools.
+    """
+    own = run.response.request.input
+    history = max(0, len(run.context) - len(own))
+    context, system, tools, rest = 0, tokens([turn.instructions or ""]), tokens(_definitions(turn)), 0
+    earlier = {item.id for item in run.context[:history]}
+    asked = {item.id for item in own}
+    for item, size in zip(turn.items, sizes(turn.items), strict=True):
+        if isinstance(item, items.Message) and item.role in ("system", "developer"):
+            system += size
+        elif item.id in earlier:
+            context += size
+        elif isinstance(item, items.FunctionOutput):
+            tools += size
+        elif item.id in asked:
+            rest += size
+        else:
+            context += size
+    read = context + system + tools + rest
+    visible = [item for item in said if not isinstance(item, items.Reasoning)]
+    written = sizes(visible)
+    called = sum(size for item, size in zip(visible, written, strict=True) if isinstance(item, items.FunctionCall))
+    output = max(0, used.output_tokens - used.reasoning_tokens)
+    return Shares(
+        context=used.input_tokens * context // max(1, read),
+        system=used.input_tokens * system // max(1, read),
+        tools=used.input_tokens * tools // max(1, read),
+        tool_execution=output * called // max(1, sum(written)),
+    )
+
+
 def input_tokens(turn: Turn) -> int:
-    words = [turn.instructions or ""]
-    for tool in turn.tools:
-        words += (tool.name, tool.description or "", bytes(tool.parameters or b"").decode(errors="replace"))
+    words = [turn.instructions or "", *_definitions(turn)]
     return tokens(words) + _items(turn.items) + _TOKENS_PER_ITEM * len(turn.items)
+
+
+def _definitions(turn: Turn) -> Iterator[str]:
+    for tool in turn.tools:
+        yield tool.name
+        yield tool.description or ""
+        yield bytes(tool.parameters or b"").decode(errors="replace")
 
 
 def tokens(texts: Iterable[str]) -> int:
@@ -55,14 +111,30 @@ def tokens(texts: Iterable[str]) -> int:
     return math.ceil(counted * max(1.0, whole / max(1, len(text))))
 
 
+def sizes(several: Sequence[items.Item]) -> list[int]:
+    """About how many tokens each of the items is among the others: what a character takes is looked at once for all."""
+    texts = [list(_texts(item)) for item in several]
+    lengths = [sum(map(len, words)) for words in texts]
+    each = tokens(word for words in texts for word in words) / max(1, sum(lengths))
+    return [
+        math.ceil(length * each) + _media(item) * _TOKENS_PER_MEDIUM + _TOKENS_PER_ITEM
+        for item, length in zip(several, lengths, strict=True)
+    ]
+
+
 def _items(several: Iterable[items.Item]) -> int:
     texts: list[str] = []
     media = 0
     for item in several:
         texts += _texts(item)
-        if isinstance(item, items.Message | items.FunctionOutput):
-            media += sum(not isinstance(part, items.Text | items.Refusal) for part in item.parts)
+        media += _media(item)
     return tokens(texts) + media * _TOKENS_PER_MEDIUM
+
+
+def _media(item: items.Item) -> int:
+    if not isinstance(item, items.Message | items.FunctionOutput):
+        return 0
+    return sum(not isinstance(part, items.Text | items.Refusal) for part in item.parts)
 
 
 def _texts(item: items.Item) -> Iterator[str]:

@@ -8,21 +8,30 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
+from msgspec import Struct
 from msgspec.structs import replace
 
+from freddy.server.accounts.limits import FREE, Admission
 from freddy.server.core import errors, events
 from freddy.server.core.response import Response
-from freddy.server.core.run import Finish, Run, apply, decide, fold
+from freddy.server.core.run import Finish, Run, apply, counted, decide, fold
 from freddy.server.ports.listener import Listener
 from freddy.server.ports.model import Model
 from freddy.server.ports.world import Clock
-from freddy.server.runtime import runner
+from freddy.server.runtime import estimate, runner
 from freddy.server.runtime.recorder import Recorder
 
 _log = logging.getLogger(__name__)
 
 _NO_WORD = (events.Created, events.Failed, events.Cancelled)
 """What a batch begins with that holds nothing of the model's."""
+
+
+class _Running(Struct, frozen=True):
+    """`began` is in the clock's monotonic seconds."""
+
+    response: Response
+    began: float
 
 
 class Host:
@@ -43,7 +52,10 @@ class Host:
         self._listeners = listeners
         self._grace = grace_seconds
         self._group = asyncio.TaskGroup()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[Response | None]] = {}
+        self._in_threads: dict[tuple[str, str | None], dict[str, _Running]] = {}
+        """The runs of each thread, in the order in which they began."""
+        self._admissions: dict[str, Admission] = {}
         self._unkept: dict[str, Response] = {}
         """Ends that the store could not take, by response: they are kept as soon as it takes something."""
         self._hurry = asyncio.Event()
@@ -84,8 +96,11 @@ class Host:
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()))
 
-    async def start(self, run: Run, model: Model) -> None:
-        """Returns when the run is kept and under way. Raises `errors.ShuttingDown`, `StorageUnavailable`."""
+    async def start(self, run: Run, model: Model, admission: Admission = FREE) -> None:
+        """Returns when the run is kept and under way: its end then settles the admission.
+
+        Raises `errors.ShuttingDown`, `StorageUnavailable`.
+        """
         if not self._open:
             raise errors.ShuttingDown("The server is stopping", retry_after=1)
         if self._unkept and run.response.request.store:
@@ -97,63 +112,114 @@ class Host:
             raise stopping
         for listener in self._listeners:
             listener.run_started(run.response)
+        if admission is not FREE:
+            self._admissions[run.response.id] = admission
         task = self._group.create_task(self._perform(run, model), name=run.response.id)
         self._tasks[run.response.id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(run.response.id, None))
+        place = (run.response.organization_id, run.response.thread_id)
+        self._in_threads.setdefault(place, {})[run.response.id] = _Running(run.response, self._clock.monotonic())
+        task.add_done_callback(lambda _: self._ended(run.response))
         # A task that is cancelled before its first step would end without a word: let it take that step.
         await asyncio.sleep(0)
 
     def performs(self, response_id: str) -> bool:
         return response_id in self._tasks
 
-    async def cancel(self, response_id: str) -> None:
-        """Stops the run, and returns when its end is kept. A run that is not here is left alone."""
-        task = self._tasks.get(response_id)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait((task,))
+    def running(self, organization_id: str, thread_id: str) -> tuple[Response, float] | None:
+        """Of the runs that are for this thread the one that began last, and for how many seconds it has been going."""
+        runs = self._in_threads.get((organization_id, thread_id))
+        if not runs:
+            return None
+        last = next(reversed(runs.values()))
+        return last.response, self._clock.monotonic() - last.began
 
-    async def _perform(self, run: Run, model: Model) -> None:
+    def busy(self, organization_id: str, thread_id: str) -> bool:
+        """Whether a run is for this thread."""
+        return (organization_id, thread_id) in self._in_threads
+
+    def _ended(self, response: Response) -> None:
+        self._tasks.pop(response.id, None)
+        place = (response.organization_id, response.thread_id)
+        runs = self._in_threads.get(place, {})
+        runs.pop(response.id, None)
+        if not runs:
+            self._in_threads.pop(place, None)
+
+    async def cancel(self, response_id: str, *, keep: bool = False) -> Response | None:
+        """Stops the run, and returns its end when that is kept; None for a run that is not here: it is left alone.
+
+        With `keep`, what it said until then stays in its thread.
+        """
+        task = self._tasks.get(response_id)
+        if task is None:
+            return None
+        task.cancel(*((runner.KEEP,) if keep else ()))
+        await asyncio.wait((task,))
+        return None if task.cancelled() else task.result()
+
+    async def _perform(self, run: Run, model: Model) -> Response | None:
         began = self._clock.monotonic()
         first: float | None = None
         ended: Response | None = None
+        happened: Sequence[events.Event] = ()
         try:
             async with aclosing(self._runner.drive(run, model)) as driving:
                 async for batch in driving:
                     if first is None and not isinstance(batch[0], _NO_WORD):
                         first = self._clock.monotonic() - began
+                    happened = batch
                     await self._tell(run, batch)
-                    run = fold(run, batch)
+                    run, happened = fold(run, batch), ()
                     if isinstance(batch[-1], events.Finished):
                         ended = batch[-1].response
         except errors.FreddyError as error:
-            ended = await self._fail(run, error.as_failure())
+            ended = await self._fail(counted(run, happened), error.as_failure())
         except Exception:  # noqa: BLE001
             # A run ends with `Finished` whatever happens, and never takes others along.
             _log.exception("run_fault", extra={"response_id": run.response.id})
-            ended = await self._fail(run, errors.Internal("Internal server error").as_failure())
+            ended = await self._fail(counted(run, happened), errors.Internal("Internal server error").as_failure())
         if ended is not None:
             seconds = self._clock.monotonic() - began
             for listener in self._listeners:
                 listener.run_finished(ended, seconds=seconds, first_delta_seconds=first)
+        return ended
 
     async def _tell(self, run: Run, batch: Sequence[events.Event]) -> None:
         """What has happened is told whatever cancels the run meanwhile: that then meets it at the model."""
+        last = batch[-1]
+        settling: asyncio.Task[None] | None = None
         stopped: asyncio.CancelledError | None = None
         while True:
             try:
-                await self._recorder.tell(run, batch)
+                await self._recorder.keep(run, batch)
+                if isinstance(last, events.Finished) and (settling := settling or self._settling(last.response)):
+                    await asyncio.shield(settling)
                 break
             except asyncio.CancelledError as again:
                 stopped = again
                 if (task := asyncio.current_task()) is not None:
                     task.uncancel()
-        if stopped is not None and (task := asyncio.current_task()) is not None:
+        self._recorder.tell(run, batch)
+        # Behind the end nothing is left to be cancelled, and whoever waits for the task wants to have the end.
+        over = isinstance(last, events.Finished)
+        if stopped is not None and not over and (task := asyncio.current_task()) is not None:
             task.cancel(*stopped.args)
+
+    def _settling(self, ended: Response) -> asyncio.Task[None] | None:
+        """Ends the account of a run that has ended, whatever cancels the run meanwhile.
+
+        That comes before its end is told: who asks again on hearing it is not held up by a run that is over. And it
+        comes after what was used is kept: counters that lose their memory learn it from there.
+        """
+        admission = self._admissions.pop(ended.id, FREE)
+        if admission is FREE:
+            return None
+        tokens = ended.usage.total_tokens if ended.usage else 0
+        return self._group.create_task(admission.settle(tokens=tokens, cost=ended.cost))
 
     async def _fail(self, run: Run, failure: errors.Failure) -> Response:
         """Ends a run that could not go on; what is told then may be more than what could be kept."""
-        failed = events.Failed(failure)
+        failed = events.Failed(failure, estimate.unfinished(run))
         step = decide(apply(run, failed))
         assert isinstance(step, Finish)
         ended = replace(step.response, completed_at=int(self._clock.now()))
@@ -163,12 +229,19 @@ class Host:
         except errors.FreddyError as error:
             _log.error("run_not_kept", extra={"response_id": run.response.id, "code": error.code})
             self._unkept[run.response.id] = ended
-            self._recorder.tell_only(run, last)
+            await self._tell_unkept(run, last, ended)
         except Exception:  # noqa: BLE001
             _log.exception("run_not_kept", extra={"response_id": run.response.id})
             self._recorder.give_up(run)
-            self._recorder.tell_only(run, last)
+            await self._tell_unkept(run, last, ended)
         return ended
+
+    async def _tell_unkept(self, run: Run, last: Sequence[events.Event], ended: Response) -> None:
+        try:
+            if settling := self._settling(ended):
+                await asyncio.shield(settling)
+        finally:
+            self._recorder.tell(run, last)
 
     async def _keep_ends(self) -> None:
         """Raises `errors.StorageUnavailable`: while these wait, a run more would only wait with them."""

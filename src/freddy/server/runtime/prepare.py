@@ -3,25 +3,30 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from freddy.server.core import errors, ids, toolspec
+from freddy.server.core import assistants, errors, ids, toolspec
 from freddy.server.core.accounts import Caller
-from freddy.server.core.request import Request, ThreadRef
+from freddy.server.core.request import DEFAULT_MODEL, Request, ThreadRef
 from freddy.server.core.response import Response
+from freddy.server.core.ruling import Ruling
 from freddy.server.core.run import CallModel, Run, decide
 from freddy.server.core.turn import Turn
-from freddy.server.ports.model import Model
 from freddy.server.ports.world import Clock, IdSource
+from freddy.server.resources.assistants import Assistants, Settled
+from freddy.server.resources.prompts import Prompts
+from freddy.server.resources.rulebook import Rulebook
 from freddy.server.runtime import forms
 from freddy.server.runtime.history import History
 from freddy.server.runtime.media import Media
+from freddy.server.runtime.route import Route
 from freddy.server.runtime.routing import Routing
+from freddy.server.runtime.threads import Threads
 
 
 class Prepared(Struct, frozen=True):
     """`turn` is what the model would be asked first."""
 
     run: Run
-    model: Model
+    model: Route
 
     @property
     def turn(self) -> Turn:
@@ -30,49 +35,109 @@ class Prepared(Struct, frozen=True):
         return step.turn
 
 
+class Configured(Struct, frozen=True):
+    """What an organization keeps that requests refer to."""
+
+    assistants: Assistants
+    prompts: Prompts
+    rulebook: Rulebook
+
+
 class Preparation:
     def __init__(
-        self, *, routing: Routing, history: History, clock: Clock, ids: IdSource, media: Media | None = None
+        self,
+        *,
+        routing: Routing,
+        history: History,
+        clock: Clock,
+        ids: IdSource,
+        configured: Configured,
+        media: Media | None = None,
+        threads: Threads | None = None,
     ) -> None:
-        """Without `media` there are no files that a request could name."""
+        """Without `media` there are no files that a request could name; without `threads` nothing binds or branches."""
         self._routing = routing
         self._history = history
         self._media = media
+        self._threads = threads
+        self._configured = configured
         self._clock = clock
         self._ids = ids
 
     async def prepare(self, request: Request, caller: Caller) -> Prepared:
         """Raises what keeps the run from starting: `errors.ModelNotFound`, `InvalidRequest`, `NotFound`, …"""
+        settled = await self._settled(request, caller)
+        request = settled.request
         _refuse(request)
-        route = self._routing.find(request.model)
-        organization_id = caller.organization_id
-        resolved = await self._history.resolve(organization_id, request.input)
+        route = self._route(settled)
+        request = replace(request, input=await self._history.resolve(caller, request.input))
         if self._media is not None:
-            await self._media.check(organization_id, resolved)
-        before = await self._history.before(organization_id, request)
+            await self._media.check(caller.organization_id, request.input)
+        ruling = await self._ruling(settled, caller, route)
+        instructions = ruling.after(request.instructions)
+        before = await self._history.before(
+            caller,
+            request,
+            route.reads_least,
+            largest=route.reads_most,
+            instructions=instructions,
+        )
         thread = self._thread(request)
-        request = replace(request, input=resolved, thread=thread)
+        request = replace(request, thread=thread)
         response = Response(
             id=self._ids.new(ids.RESPONSE),
-            organization_id=organization_id,
+            organization_id=caller.organization_id,
             key_id=caller.key_id,
+            user_id=caller.user_id,
             created_at=int(self._clock.now()),
             status="queued" if request.background else "in_progress",
             model=route.name,
             request=request,
             thread_id=thread.id if thread else None,
             provider=route.profile.provider,
-            warnings=_warnings(request),
+            warnings=(*settled.warnings, *_warnings(request), *before.warnings),
+            considered=ruling.considered,
         )
         run = Run(
             response=response,
-            context=(*before, *resolved),
-            instructions=request.instructions,
+            context=(*before.said, *request.input),
+            instructions=instructions,
             model=route.name,
             live=request.stream or request.background,
             cache_key=response.thread_id or request.previous_response_id or response.id,
         )
         return Prepared(run, route)
+
+    async def _settled(self, request: Request, caller: Caller) -> Settled:
+        """With what the thread, the assistant, the organization and the prompt say."""
+        thread = None
+        if self._threads is not None:
+            request, thread = await self._threads.joined(request, caller)
+        bound = thread.assistant_id if thread is not None else None
+        prompted = await self._configured.prompts.filled(request, caller.organization_id)
+        return await self._configured.assistants.settle(prompted, caller, bound=bound)
+
+    def _route(self, settled: Settled) -> Route:
+        model, assistant = settled.request.model or DEFAULT_MODEL, settled.assistant
+        route = self._routing.find(model)
+        if assistant is None or not assistant.value.providers:
+            return route
+        allowed = route.among(assistant.value.providers)
+        if allowed is None:
+            assistants.check_provider(
+                assistant.value, name=assistant.name, model=model, provider=route.profile.provider
+            )
+        return allowed or route
+
+    async def _ruling(self, settled: Settled, caller: Caller, route: Route) -> Ruling:
+        asked = settled.request.model or DEFAULT_MODEL
+        return await self._configured.rulebook.ruling(
+            settled.request,
+            caller,
+            assistant_rules=settled.assistant.value.rules if settled.assistant is not None else (),
+            model_names=(asked,) if asked == route.name else (asked, route.name),
+            context_tokens=route.reads_least,
+        )
 
     def _thread(self, request: Request) -> ThreadRef | None:
         """A thread is made at first use; what is not stored has none of its own."""
@@ -89,12 +154,6 @@ def _refuse(request: Request) -> None:
         raise errors.InvalidRequest(
             "A background response must be stored", param="store", details="leave store out, or background"
         )
-    if request.assistant_id is not None:
-        raise errors.NotFound(f"There is no assistant {request.assistant_id!r}", param="assistant_id")
-    if request.prompt is not None:
-        raise errors.NotFound(f"There is no prompt {request.prompt.id!r}", param="prompt")
-    if request.rules and not request.disable_rules:
-        raise errors.NotFound(f"There is no rule {request.rules[0]!r}", param="rules")
     forms.refuse(request.output)
 
 

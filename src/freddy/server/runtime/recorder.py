@@ -1,22 +1,37 @@
 """Keeps what a run tells before anyone hears it."""
 
+import logging
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+
+from msgspec.structs import replace
 
 from freddy.server.core import errors, events, items
 from freddy.server.core.response import Response
 from freddy.server.core.run import Run
 from freddy.server.ports.channel import Channel
 from freddy.server.ports.stores import ResponseStore
+from freddy.server.ports.usage import UsageStore
+
+_MOST_OWED = 10_000
+
+_log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """A run that tells nothing before its end is kept by one write, at its end; any other from its beginning on."""
+    """A run that tells nothing before its end is kept by one write, at its end; any other from its beginning on.
 
-    def __init__(self, responses: ResponseStore, channel: Channel) -> None:
+    Of a response that is not to be kept, `usage` keeps what it used.
+    """
+
+    def __init__(self, responses: ResponseStore, channel: Channel, usage: UsageStore | None = None) -> None:
         self._responses = responses
         self._channel = channel
+        self._usage = usage
         self._unopened: set[str] = set()
+        self._owed: deque[Response] = deque(maxlen=_MOST_OWED)
+        """What the store could not take: no answer is held back for that."""
 
     async def open(self, run: Run) -> None:
         """Raises `errors.StorageUnavailable`: a run that cannot be kept does not begin."""
@@ -28,8 +43,8 @@ class Recorder:
                 self._unopened.add(response.id)
         self._channel.open(response.id)
 
-    async def tell(self, run: Run, batch: Sequence[events.Event]) -> None:
-        """Keeps finished items and the end, then tells the batch. May be repeated when it was interrupted."""
+    async def keep(self, run: Run, batch: Sequence[events.Event]) -> None:
+        """Keeps finished items and the end. May be repeated when it was interrupted."""
         last, response = batch[-1], run.response
         if isinstance(last, events.Finished):
             await self.keep_end(last.response)
@@ -40,26 +55,45 @@ class Recorder:
                     await self._responses.open(response)
                 self._unopened.discard(response.id)
             await self._responses.add_items(response.id, done[0].index, _items(done))
-        self.tell_only(run, batch)
 
     async def keep_end(self, response: Response) -> None:
         if not response.request.store:
-            return
-        if response.id in self._unopened:
+            await self._account(response)
+        elif response.id in self._unopened:
             await self._responses.keep(response)
             self._unopened.discard(response.id)
         else:
             await self._responses.finish(response)
 
+    async def _account(self, response: Response) -> None:
+        if self._usage is None:
+            return
+        due = (*self._owed, _bare(response))
+        self._owed.clear()
+        try:
+            await self._usage.add(due)
+        except errors.FreddyError as error:
+            _log.error("usage_not_kept", extra={"response_id": response.id, "code": error.code})
+            self._owed.extend(due)
+        except BaseException:
+            # Keeping it is repeated, and changes nothing where it had come through.
+            self._owed.extend(due[:-1])
+            raise
+
     def give_up(self, run: Run) -> None:
         """Forgets a run that can never be kept."""
         self._unopened.discard(run.response.id)
 
-    def tell_only(self, run: Run, batch: Sequence[events.Event]) -> None:
+    def tell(self, run: Run, batch: Sequence[events.Event]) -> None:
         if isinstance(batch[-1], events.Finished):
             # Only the last batch holds what is not told.
             batch = [event for event in batch if not isinstance(event, events.UNTOLD)]
         self._channel.append(run.response.id, batch)
+
+
+def _bare(response: Response) -> Response:
+    """Without what was said: what is owed may have to wait for long."""
+    return replace(response, request=replace(response.request, input=()), output=())
 
 
 def _items(done: Sequence[events.ItemDone]) -> list[items.Item]:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import math
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 
 from msgspec import Struct
@@ -61,6 +61,13 @@ class Route:
         self.candidates = tuple(sorted(candidates, key=lambda one: one.order))
         self._means = means
 
+    def among(self, providers: Collection[str]) -> "Route | None":
+        """The same, but for candidates of other providers. None where none is left."""
+        kept = [one for one in self.candidates if one.provider.name in providers]
+        if len(kept) == len(self.candidates):
+            return self
+        return Route(kept, self._means) if kept else None
+
     @property
     def name(self) -> str:
         """What the first candidate calls the model."""
@@ -71,6 +78,22 @@ class Route:
     def profile(self) -> Profile:
         """Of the candidate that is asked first."""
         return self._plain(self.candidates[0]).profile
+
+    @property
+    def reads_least(self) -> int | None:
+        """Tokens that each candidate reads which says how many. None where nobody says."""
+        return min((tokens for tokens in self._windows() if tokens is not None), default=None)
+
+    @property
+    def reads_most(self) -> int | None:
+        """Tokens that no candidate reads more than. None where one of them does not say."""
+        known = [tokens for tokens in self._windows() if tokens is not None]
+        return max(known) if len(known) == len(self.candidates) else None
+
+    def most_cost(self, usage: Usage) -> float | None:
+        """US dollars of a turn with the dearest of the candidates. None where no price is known."""
+        prices = [price for one in self.candidates if (price := self._plain(one).profile.price) is not None]
+        return max((price.cost(usage) for price in prices), default=None)
 
     @property
     def availability(self) -> Availability:
@@ -90,7 +113,6 @@ class Route:
 
     async def stream(self, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
         failure: errors.FreddyError | None = None
-        spent: Usage | None = None
         waiting = list(self._in_turn(turn))
         while waiting:
             said = False
@@ -98,22 +120,17 @@ class Route:
                 async with aclosing(self._next(waiting, turn)) as answer:
                     async for batch in answer:
                         said = said or _speaks(batch)
-                        yield batch if spent is None else _with(spent, batch)
+                        yield batch
             except errors.FreddyError as error:
                 failed = error
             else:
                 return
-            if failed.usage is not None:
-                # An answer of no use is charged for like any other.
-                spent = failed.usage.plus(spent) if spent else failed.usage
             if said or not retrying.elsewhere(failed):
-                failed.usage = spent
                 raise failed
             # What may pass says more to the caller than what another lacked.
             if failure is None or retrying.passes(failed) or not retrying.passes(failure):
                 failure = failed
         assert failure is not None
-        failure.usage = spent
         raise failure
 
     def _next(self, waiting: list[Candidate], turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
@@ -169,12 +186,13 @@ class Route:
         tried = 0
         while True:
             tried += 1
-            said, way = False, _way(candidate)
+            said, way, price = False, _way(candidate), None
             began = self._means.clock.monotonic()
             try:
                 model, way = await self._model(candidate, turn)
                 turn, asked, warnings = await self._prepared(model, candidate, turn)
-                begins = [deltas.Chosen(candidate.provider.name, model.profile.price, warnings)]
+                price = model.profile.price
+                begins = [deltas.Chosen(candidate.provider.name, price, warnings, _name(model, candidate))]
                 async with aclosing(conforming(model, asked)) as answer:
                     while True:
                         # The vendor may keep the line open without a word; between words the wire watches.
@@ -191,7 +209,9 @@ class Route:
             except errors.FreddyError as error:
                 failed = error
             self._means.health.failed(way, failed)
-            yield [deltas.Tried(self._attempt(candidate, began, failed))]
+            # An answer of no use is charged for like any other, at the price of who gave it.
+            yield [deltas.Tried(self._attempt(candidate, began, failed), failed.usage, price)]
+            failed.usage = None
             if not said and isinstance(failed, errors.ContextOverflow) and (shorter := _shorter(turn)) is not None:
                 turn, tried = shorter, 0
                 continue
@@ -225,6 +245,9 @@ class Route:
             return self._plain(candidate), _way(candidate)
         return provider.model(candidate.called or "", key=key), (*_way(candidate), turn.organization_id)
 
+    def _windows(self) -> Sequence[int | None]:
+        return [self._plain(one).profile.context_tokens for one in self.candidates]
+
     def _plain(self, candidate: Candidate) -> Model:
         return candidate.provider.model(candidate.called or "")
 
@@ -240,7 +263,7 @@ class Route:
     def _attempt(self, candidate: Candidate, began: float, error: errors.FreddyError | None = None) -> Attempt:
         return Attempt(
             provider=candidate.provider.name,
-            model=candidate.called or self._plain(candidate).profile.name,
+            model=_name(self._plain(candidate), candidate),
             seconds=round(self._means.clock.monotonic() - began, 6),
             code=error.code if error else "",
             status=error.status if error else None,
@@ -262,13 +285,6 @@ def _shorter(turn: Turn) -> Turn | None:
         return None
     kept = window.halved(turn.items)
     return None if len(kept) == len(turn.items) else replace(turn, items=kept)
-
-
-def _with(spent: Usage, batch: Sequence[deltas.Delta]) -> Sequence[deltas.Delta]:
-    last = batch[-1]
-    if isinstance(last, deltas.Stop) and last.usage is not None:
-        return [*batch[:-1], replace(last, usage=last.usage.plus(spent))]
-    return batch
 
 
 def _speaks(batch: Sequence[deltas.Delta]) -> bool:
@@ -296,6 +312,10 @@ async def _first_words(
 
 def _asked(turn: Turn, candidate: Candidate) -> Turn:
     return turn if candidate.called in (None, turn.model) else replace(turn, model=candidate.called)
+
+
+def _name(model: Model, candidate: Candidate) -> str:
+    return candidate.called or model.profile.name
 
 
 def _way(candidate: Candidate) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from msgspec.structs import replace
 
-from freddy.server.core import errors, events
+from freddy.server.core import calls, errors, events
 from freddy.server.core.run import CallModel, Finish, Run, decide, fold
 from freddy.server.core.transcript import Transcript
 from freddy.server.core.turn import Turn
@@ -43,7 +43,7 @@ class Runner:
                 case CallModel(turn):
                     happening = self._speak(run, turn, model)
             yield told
-            told = []
+            told, began = [], self._clock.monotonic()
             async with aclosing(happening):
                 async for batch in happening:
                     if not isinstance(batch[-1], _ENDS_A_TURN):
@@ -54,8 +54,12 @@ class Runner:
                         # What breaks while the model is being closed changes no turn that has ended.
                         continue
                     # Told together with what `decide` makes of it: one write, one wake-up.
-                    told = _counted(batch, turn, run)
+                    told = _counted(batch, turn, run, milliseconds=self._since(began))
                     run = fold(run, told)
+
+    def _since(self, began: float) -> int:
+        """Milliseconds."""
+        return round((self._clock.monotonic() - began) * 1000)
 
     async def _speak(self, run: Run, turn: Turn, model: Model) -> AsyncGenerator[list[events.Event], None]:
         """One turn of the model. Its last batch ends with `TurnDone`, `Failed` or `Cancelled`."""
@@ -85,6 +89,8 @@ class Runner:
             yield [*transcript.close("incomplete"), events.Failed(failure, choice=transcript.choice)]
 
 
+KEEP = "keep"
+"""What a task is cancelled with when what it said until then is to stay in the thread."""
 SHUTDOWN = "shutdown"
 """What a task is cancelled with when the server stops: the run did not end by its caller's wish."""
 
@@ -92,18 +98,32 @@ SHUTDOWN = "shutdown"
 def _stop(stopped: asyncio.CancelledError) -> events.Failed | events.Cancelled:
     if SHUTDOWN in stopped.args:
         return events.Failed(errors.ShuttingDown("The server stopped before the response ended").as_failure())
-    return events.Cancelled()
+    return events.Cancelled(partial=KEEP in stopped.args)
 
 
-def _counted(batch: list[events.Event], turn: Turn, run: Run) -> list[events.Event]:
-    """The batch, with an estimate where the vendor did not count. `run` is as it was before the batch.
+def _counted(batch: list[events.Event], turn: Turn, run: Run, *, milliseconds: int) -> list[events.Event]:
+    """The batch, with the time that the turn took, and an estimate where the vendor did not count.
 
-    A turn that was broken off is estimated when something had been said: what was used is not lost.
+    `run` is as it was before the batch. A turn that was broken off is estimated when something had been said: what was
+    used is not lost.
     """
     last = batch[-1]
     assert isinstance(last, _ENDS_A_TURN)
-    before = len(turn.items) - len(run.context)
-    said = [*run.output[before:], *(event.item for event in batch if isinstance(event, events.ItemDone))]
-    if last.usage is not None or not (said or isinstance(last, events.TurnDone)):
-        return batch
-    return [*batch[:-1], replace(last, usage=estimate.usage(turn, said))]
+    choice, usage, shares = last.choice, last.usage, None
+    if not choice.milliseconds:
+        choice = replace(choice, milliseconds=max(0, milliseconds - sum(one.milliseconds for one in choice.calls)))
+    detailed = estimate.wanted(run.response.request)
+    if usage is None or detailed:
+        before = len(turn.items) - len(run.context)
+        said = [*run.output[before:], *(event.item for event in batch if isinstance(event, events.ItemDone))]
+        if usage is None and (isinstance(last, events.TurnDone) or (said and _uncounted(choice))):
+            usage = estimate.usage(turn, said)
+        vain = calls.used(choice.calls)
+        if detailed and (used := vain.plus(usage) if vain and usage else vain or usage):
+            shares = estimate.shares(run, turn, said, used=used)
+    return [*batch[:-1], replace(last, usage=usage, choice=choice, shares=shares)]
+
+
+def _uncounted(choice: events.Choice) -> bool:
+    """Whether nobody counted what broke off."""
+    return choice.asking or not choice.calls or choice.calls[-1].usage == calls.NOTHING

@@ -119,6 +119,26 @@ SCHEMA: Final = _names("description", "schema", "strict", id=("name",))
 RESPONSE_FORMAT: Final = _names("type", "description", "schema", "strict", "json_schema", id=("name",))
 PROMPT: Final = _names("id", "variables", "version")
 RULE_CONTEXT: Final = _names("request_type", "user_expertise", "output_format", "target_audience")
+RULE: Final = _names(
+    "name",
+    "content",
+    "organization_id",
+    "description",
+    "category",
+    "rule_type",
+    "scope",
+    "apply_mode",
+    "priority",
+    "character_limit",
+    "keywords",
+    "conditions",
+    "is_public",
+    "is_active",
+    "metadata",
+    "attachments",
+    "expected_version",
+)
+RULE_ATTACHMENT: Final = _names("entity_type", "entity_id", "priority", "character_limit", "is_active")
 THREAD: Final = _names(
     "id",
     "title",
@@ -129,6 +149,99 @@ THREAD: Final = _names(
     "visible_in_ui",
     "space_ids",
 )
+TEMPLATE: Final = _names(
+    "name",
+    "description",
+    "content",
+    "variables",
+    "tags",
+    "is_public",
+    "metadata",
+    "model",
+    "organization_id",
+    "expected_version",
+    # What our own answers carry when they are sent back.
+    "id",
+    "object",
+    "version",
+    "required_variables",
+    "created_at",
+    "updated_at",
+    "created_by",
+)
+TEMPLATE_VARIABLE: Final = _names("type", "description", "required", "default", "enum")
+NEW_THREAD: Final = {**THREAD, "messages": "messages"}
+THREAD_MESSAGE: Final = _names("content", "metadata")
+THREAD_NAME: Final = _names("messages")
+NAMED_MESSAGE: Final = _names("role", "content")
+SETTINGS: Final = (
+    "instructions",
+    "system_message",
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "top_logprobs",
+    "seed",
+    "verbosity",
+    "max_tool_calls",
+    "parallel_tool_calls",
+    "output_mode",
+    "response_format",
+    "reasoning",
+    "truncation",
+)
+"""Of assistants, and of organizations as their defaults; those of `MORE_SETTINGS` besides."""
+MORE_SETTINGS: Final = {
+    "default_model_key": ("model",),
+    "stop": ("stop_sequences",),
+    "max_output_synapses": ("max_completion_tokens", "max_output_tokens", "max_tokens"),
+    "json_schema": ("json_schemas",),
+    "thread_context_mode": ("context_strategy",),
+    "store": ("store_responses",),
+}
+DEFAULTS: Final = _names(*SETTINGS, **MORE_SETTINGS)
+"""The settings of an organization."""
+ASSISTANT: Final = _names(
+    *SETTINGS,
+    "name",
+    "organization_id",
+    "description",
+    "rule_ids",
+    "vector_store_ids",
+    "allowed_model_providers",
+    "is_active",
+    "api_enabled",
+    "access_mode",
+    "access_users",
+    "editable_by_users",
+    "expected_version",
+    # Kept and handed back.
+    "access_departments",
+    "avatar_id",
+    "context_window",
+    "editable_by_roles",
+    "icon_data",
+    "icon_id",
+    "icon_type",
+    "instructions_thread_id",
+    "is_default",
+    "logit_bias",
+    "memory_enabled",
+    "moderation_enabled",
+    "preset_prompts",
+    "public_enabled",
+    "safety_level",
+    "service_tier",
+    "streaming",
+    "text_config",
+    "tool_configurations",
+    "visible_in_chat_to_users",
+    "visible_to_roles",
+    metadata=("assistant_metadata",),
+    **MORE_SETTINGS,
+)
+SYSTEM_MESSAGE: Final = _names("role", "type", content=("text",))
 
 TABLES: Final[Mapping[str, Names]] = {
     "request": REQUEST,

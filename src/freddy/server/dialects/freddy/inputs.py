@@ -26,18 +26,18 @@ _DETAILS: Final[dict[str, Literal["auto", "low", "high", "original"]]] = {
 _SCHEMES: Final = ("https://", "http://", "data:")
 
 
-def decode(body: Fields, new_id: ids.NewId) -> tuple[items.Item, ...]:
+def decode(body: Fields, new_id: ids.NewId, name: str = "inputs") -> tuple[items.Item, ...]:
     """The items of `inputs`. Messages without any content are left out; if none remains, that is an error."""
-    value = body.get("inputs")
+    value = body.get(name)
     reader = _Reader(new_id)
     if type(value) is str:
         reader.say("user", (items.Text(value),) if value else (), None)
     else:
-        for place, each in body.array("inputs"):
+        for place, each in body.array(name):
             reader.read(each, place)
     reader.recall()
     if all(isinstance(item, items.Reasoning) for item in reader.items):
-        raise errors.InvalidInput("No valid input messages found", param="inputs")
+        raise errors.InvalidInput("No valid input messages found", param=body.place(name))
     return tuple(reader.items)
 
 

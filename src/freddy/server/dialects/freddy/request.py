@@ -8,6 +8,7 @@ import msgspec
 from freddy.server.core import errors, ids
 from freddy.server.core.request import (
     ContextMode,
+    Given,
     Output,
     PromptRef,
     Reasoning,
@@ -19,7 +20,6 @@ from freddy.server.core.request import (
 from freddy.server.dialects.freddy import aliases, inputs, tools
 from freddy.server.dialects.freddy.fields import Fields, check_thread_id, raw, read, too_deep
 
-DEFAULT_MODEL: Final = "ftg-3.0"
 MAX_TOOL_CALLS: Final = 20
 DEFAULT_EFFORT: Final = "medium"
 """Of those who ask for reasoning. Who does not speak of it gets what the model does by itself."""
@@ -34,10 +34,23 @@ ECHOED: Final = (
 )
 """Accepted, without effect here, and handed back with the response."""
 
-_UNSUPPORTED: Final = ("workflow_id", "edit_message_id", "previous_message_id")
+_UNSUPPORTED: Final = ("workflow_id",)
 _SAMPLING: Final = frozenset(Sampling.__struct_fields__)
 _MERELY_ACCEPTED: Final = frozenset(ECHOED + _UNSUPPORTED)
-_STOPS: Final = 4
+_GIVEN: Final[dict[str, Given]] = {
+    "thread_context_mode": "context_mode",
+    "logprobs": "logprobs",
+    "max_tool_calls": "max_tool_calls",
+    "output_mode": "output",
+    "json_schema": "output",
+    "response_format": "output",
+    "parallel_tool_calls": "parallel_tool_calls",
+    "stop": "stop",
+    "store": "store",
+    "truncation": "truncation",
+}
+_HAS_DEFAULT: Final = frozenset(_GIVEN)
+STOPS: Final = 4
 _SCHEMA_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 _Mode = Literal["text", "json", "json_schema"]
@@ -48,9 +61,9 @@ _MODES: Final[dict[str, _Mode]] = {
     "plain": "text",
     "json_object": "json",
 }
-_CONTEXT_MODES: Final[dict[str, ContextMode]] = {"recent": "recent", "smart": "smart", "full": "full"}
-_TRUNCATIONS: Final[dict[str, Literal["auto", "disabled"]]] = {"auto": "auto", "disabled": "disabled"}
-_VERBOSITIES: Final[dict[str, Literal["low", "medium", "high"]]] = {
+CONTEXT_MODES: Final[dict[str, ContextMode]] = {"recent": "recent", "smart": "smart", "full": "full"}
+TRUNCATIONS: Final[dict[str, Literal["auto", "disabled"]]] = {"auto": "auto", "disabled": "disabled"}
+VERBOSITIES: Final[dict[str, Literal["low", "medium", "high"]]] = {
     "low": "low",
     "medium": "medium",
     "high": "high",
@@ -78,13 +91,14 @@ def _request(body: Fields, new_id: ids.NewId) -> Request:
     store = body.flag("store", default=True)
     previous = body.identifier("previous_response_id")
     max_tool_calls = body.integer("max_tool_calls", 0)
+    edited, followed = _edit(body, previous=previous)
     return Request(
-        model=body.string("model", least=1) or DEFAULT_MODEL,
+        model=body.string("model", least=1) or "",
         input=inputs.decode(body, new_id),
         instructions=body.string("instructions"),
         sampling=_sampling(body, include),
-        output=_output(body),
-        reasoning=_reasoning(body),
+        output=decode_output(body),
+        reasoning=decode_reasoning(body),
         max_output_tokens=body.integer("max_output_synapses", 1),
         tools=specs,
         tool_choice=tool_choice,
@@ -92,8 +106,8 @@ def _request(body: Fields, new_id: ids.NewId) -> Request:
         max_tool_calls=MAX_TOOL_CALLS if max_tool_calls is None else max_tool_calls,
         thread=_thread(body, previous=previous, store=store),
         previous_response_id=previous,
-        context_mode=body.choice("thread_context_mode", _CONTEXT_MODES) or "recent",
-        truncation=body.choice("truncation", _TRUNCATIONS) or "disabled",
+        context_mode=body.choice("thread_context_mode", CONTEXT_MODES) or "recent",
+        truncation=body.choice("truncation", TRUNCATIONS) or "disabled",
         store=store,
         stream=body.flag("stream", default=False),
         background=body.flag("background", default=False),
@@ -105,8 +119,17 @@ def _request(body: Fields, new_id: ids.NewId) -> Request:
         disable_rules=body.flag("disable_rules", default=False),
         rule_context=_rule_context(body),
         prompt=_prompt(body),
+        edit_message_id=edited,
+        previous_message_id=followed,
+        given=_given(body),
         echo=_echo(body, hosted_choice),
     )
+
+
+def _given(body: Fields) -> tuple[Given, ...]:
+    if body.lacks(_HAS_DEFAULT):
+        return ()
+    return tuple(dict.fromkeys(word for name, word in _GIVEN.items() if name in body))
 
 
 def _include(body: Fields) -> tuple[str, ...]:
@@ -136,19 +159,19 @@ def _sampling(body: Fields, include: tuple[str, ...]) -> Sampling:
         top_logprobs=top_logprobs,
         seed=body.integer("seed", -(2**63), 2**63 - 1),
         stop=_stop(body),
-        verbosity=body.choice("verbosity", _VERBOSITIES),
+        verbosity=body.choice("verbosity", VERBOSITIES),
     )
 
 
 def _stop(body: Fields) -> tuple[str, ...]:
     value = body.get("stop")
     stops = (value,) if type(value) is str else body.strings("stop")
-    if len(stops) > _STOPS or not all(stops):
-        raise body.wrong("stop", f"must be at most {_STOPS} strings, none of them empty")
+    if len(stops) > STOPS or not all(stops):
+        raise body.wrong("stop", f"must be at most {STOPS} strings, none of them empty")
     return stops
 
 
-def _reasoning(body: Fields) -> Reasoning:
+def decode_reasoning(body: Fields) -> Reasoning:
     value = body.get("reasoning")
     if value is None:
         return Reasoning()
@@ -175,7 +198,23 @@ def _thread(body: Fields, *, previous: str | None, store: bool) -> ThreadRef | N
     return ThreadRef(thread_id, fields.metadata() or {})
 
 
-def _output(body: Fields) -> Output:
+def _edit(body: Fields, *, previous: str | None) -> tuple[str | None, str | None]:
+    """The message whose place the input takes, and the one that it follows: at most one of them is there."""
+    edited, followed = body.identifier("edit_message_id"), body.identifier("previous_message_id")
+    if edited is None and followed is None:
+        return None, None
+    one = "edit_message_id" if edited is not None else "previous_message_id"
+    if edited is not None and followed is not None:
+        raise body.wrong("previous_message_id", f"cannot be used together with {body.place('edit_message_id')}")
+    if previous is not None:
+        raise body.wrong("previous_response_id", f"cannot be used together with {body.place(one)}")
+    value = body.get("thread")
+    if value is None or (type(value) is dict and value.get("id") is None):
+        raise body.wrong(one, "needs the thread that the message is in: send thread, too")
+    return edited, followed
+
+
+def decode_output(body: Fields) -> Output:
     mode = body.choice("output_mode", _MODES)
     schemas = _schemas(body)
     if "response_format" in body:

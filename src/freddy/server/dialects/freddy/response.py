@@ -7,16 +7,20 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.structs import replace
 
 from freddy.server.core import items, toolspec
+from freddy.server.core.request import Request
 from freddy.server.core.response import Response
-from freddy.server.core.usage import Usage
-from freddy.server.dialects.freddy import aliases, errors, thinking, views
+from freddy.server.core.usage import Shares, Usage
+from freddy.server.dialects.freddy import aliases, considered, errors, thinking, views
 from freddy.server.dialects.freddy.request import ECHOED
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Neurons(Struct):
-    """What was read. A part that is not counted by itself is null; `input` is then all of it."""
+    """What was read: the request's own input, what came before it, instructions, tools and their outputs.
+
+    The parts are estimated and add up to the total. They are null where nothing is known of them; `input` is then all.
+    """
 
     input: float
     context: float | None
@@ -26,7 +30,7 @@ class Neurons(Struct):
 
 
 class Synapses(Struct):
-    """What was written: `output` can be seen, `reasoning` need not be."""
+    """What was written: `output` can be seen, `reasoning` need not be, `tool_execution` are the arguments of calls."""
 
     output: float
     reasoning: float
@@ -84,6 +88,15 @@ class ReasoningView(Struct):
     encrypted_content: str | UnsetType | None = UNSET
 
 
+class InputImage(Struct):
+    """An image of a message of the request; `url` leads to its content, for a file with the same credential."""
+
+    message_id: str
+    url: str
+    file_id: str | None
+    fileId: str | None  # noqa: N815 a mirror in the older API's spelling
+
+
 class NamedFunction(Struct):
     type: Literal["function"]
     name: str
@@ -129,6 +142,8 @@ class ResponseView(Struct, kw_only=True):
     store: bool
     background: bool
     request_logs: tuple[AttemptLog | WarningLog, ...] | UnsetType = UNSET
+    rules_debug: considered.RulesDebug | UnsetType = UNSET
+    input_images: tuple[InputImage, ...] | UnsetType = UNSET
 
 
 class Units(Struct, frozen=True):
@@ -179,6 +194,8 @@ def encode_response(response: Response, *, units: Units = ONE_TO_ONE, mirrors: b
         store=request.store,
         background=request.background,
         request_logs=_logs(response) if views.asks(request, "request.logs") else UNSET,
+        rules_debug=considered.debug(response.considered) if views.asks(request, "rules.debug") else UNSET,
+        input_images=_input_images(request) if views.asks(request, "message.input_images") else UNSET,
     )
     body = _encode(view)
     echo = {name: request.echo[name] for name in ECHOED if name in request.echo}
@@ -194,21 +211,35 @@ def usage_view(response: Response, units: Units) -> UsageView | None:
         return view
     return replace(
         view,
-        neurons=_neurons(usage, units.tokens_per_neuron),
-        synapses=_synapses(usage, units.tokens_per_synapse),
+        neurons=_neurons(usage, response.shares, units.tokens_per_neuron),
+        synapses=_synapses(usage, response.shares, units.tokens_per_synapse),
         cost=None if response.cost is None else Cost(response.cost),
         estimated=usage.estimated,
     )
 
 
-def _neurons(usage: Usage, tokens: float) -> Neurons:
-    total = usage.input_tokens / tokens
-    return Neurons(input=total, context=None, system=None, tools=None, total=total)
+def _neurons(usage: Usage, shares: Shares | None, tokens: float) -> Neurons:
+    total = usage.input_tokens
+    if shares is None:
+        return Neurons(input=total / tokens, context=None, system=None, tools=None, total=total / tokens)
+    rest = total - shares.context - shares.system - shares.tools
+    return Neurons(
+        input=rest / tokens,
+        context=shares.context / tokens,
+        system=shares.system / tokens,
+        tools=shares.tools / tokens,
+        total=total / tokens,
+    )
 
 
-def _synapses(usage: Usage, tokens: float) -> Synapses:
-    total, reasoning = usage.output_tokens / tokens, usage.reasoning_tokens / tokens
-    return Synapses(output=total - reasoning, reasoning=reasoning, tool_execution=None, total=total)
+def _synapses(usage: Usage, shares: Shares | None, tokens: float) -> Synapses:
+    called = 0 if shares is None else shares.tool_execution
+    return Synapses(
+        output=(usage.output_tokens - usage.reasoning_tokens - called) / tokens,
+        reasoning=usage.reasoning_tokens / tokens,
+        tool_execution=None if shares is None else called / tokens,
+        total=usage.output_tokens / tokens,
+    )
 
 
 def _logs(response: Response) -> tuple[AttemptLog | WarningLog, ...]:
@@ -226,6 +257,21 @@ def _logs(response: Response) -> tuple[AttemptLog | WarningLog, ...]:
         for one in response.attempts
     )
     return (*tries, *(WarningLog("warning", message) for message in response.warnings))
+
+
+def _input_images(request: Request) -> tuple[InputImage, ...]:
+    return tuple(
+        InputImage(
+            message_id=item.id,
+            url=part.url or f"/v1/files/{part.file_id}/content",
+            file_id=part.file_id,
+            fileId=part.file_id,
+        )
+        for item in request.input
+        if isinstance(item, items.Message)
+        for part in item.parts
+        if isinstance(part, items.Image)
+    )
 
 
 def _deliverables_first(made: tuple[items.Item, ...], wire: tuple[views.Item, ...]) -> tuple[views.Item, ...]:

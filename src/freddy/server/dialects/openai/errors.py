@@ -34,6 +34,9 @@ _RESPONSE_CODES = frozenset(
     )
 )
 
+_SPENT = frozenset(("insufficient_quota", "budget_exceeded"))
+"""The provider's account, or who asks, has nothing left to spend: OpenAI has one name for both, which ends retries."""
+
 _NAMES = {"json_schema.schema": "text.format.schema"}
 """What the core calls otherwise than this dialect."""
 
@@ -81,11 +84,13 @@ def _type(failure: errors.Failure) -> str:
     if failure.status >= 500:
         return "server_error"
     if failure.status == 429:
-        return "insufficient_quota" if failure.code == "insufficient_quota" else "rate_limit_error"
+        return "insufficient_quota" if failure.code in _SPENT else "rate_limit_error"
     return "invalid_request_error"
 
 
 def _code(failure: errors.Failure) -> str:
+    if failure.code in _SPENT:
+        return "insufficient_quota"
     return "server_error" if failure.status >= 500 else failure.code
 
 
@@ -94,7 +99,7 @@ def _message(failure: errors.Failure) -> str:
     message = failure.message
     if failure.details:
         message = f"{message.rstrip('.')}: {failure.details}"
-    if failure.status == 429 and failure.retry_after is not None:
+    if failure.status == 429 and failure.retry_after is not None and failure.code not in _SPENT:
         # Clients that see only a stream read the wait out of this very sentence.
         message = f"{message.rstrip('.')}. Please try again in {failure.retry_after:g}s."
     return message

@@ -125,8 +125,8 @@ def decode(raw: bytes, new_id: ids.NewId, *, model: str | None = None) -> reques
     """`model` is taken where the body names none."""
     shapes.check_utf8(raw)
     body = _BODY.read(raw)
-    model = body.model or model
-    if not model:
+    model = body.model or model or ""
+    if not model and not shapes.given(body.prompt):
         raise shapes.missing("model")
     _check_together(body)
     specs, renamed = tools.decode(body.tools) if body.tools else _NO_TOOLS
@@ -150,6 +150,8 @@ def decode(raw: bytes, new_id: ids.NewId, *, model: str | None = None) -> reques
         max_tool_calls=_at_least_one(body.max_tool_calls, "max_tool_calls"),
         thread=_thread(body.conversation),
         previous_response_id=body.previous_response_id,
+        # OpenAI leaves nothing out, unless `truncation` says so.
+        context_mode="full",
         truncation=shapes.pick(_TRUNCATIONS, body.truncation, "truncation")
         if body.truncation is not None
         else "disabled",
@@ -157,10 +159,24 @@ def decode(raw: bytes, new_id: ids.NewId, *, model: str | None = None) -> reques
         stream=body.stream is True,
         background=body.background is True,
         include=include,
-        metadata=_metadata(body.metadata) if body.metadata else {},
+        metadata=checked_metadata(body.metadata) if body.metadata else {},
         prompt=_prompt(body.prompt) if shapes.given(body.prompt) else None,
+        given=_given(body),
         echo=_echo(body, choice_as_written),
     )
+
+
+def _given(body: _Body) -> tuple[request.Given, ...]:
+    said: dict[request.Given, object] = {
+        "context_mode": "full",
+        "logprobs": body.top_logprobs,
+        "max_tool_calls": body.max_tool_calls,
+        "output": body.text and body.text.format,
+        "parallel_tool_calls": body.parallel_tool_calls,
+        "store": body.store,
+        "truncation": body.truncation,
+    }
+    return tuple(name for name, value in said.items() if value is not None)
 
 
 def _prompt(raw: Raw) -> request.PromptRef:
@@ -262,7 +278,8 @@ def _thread(conversation: str | _Reference | None) -> request.ThreadRef | None:
     return request.ThreadRef(thread_id, must_exist=True)
 
 
-def _metadata(metadata: dict[str, str]) -> dict[str, str]:
+def checked_metadata(metadata: dict[str, str]) -> dict[str, str]:
+    """The same. Raises `errors.InvalidValue`."""
     if len(metadata) > 16:
         raise errors.InvalidValue("metadata", "must have at most 16 pairs")
     for key, value in metadata.items():

@@ -9,13 +9,36 @@ import msgspec
 from freddy.server.dialects.base import Dialect
 from freddy.server.dialects.freddy import FREDDY
 from freddy.server.dialects.openai import OPENAI
-from freddy.server.http.openapi import events, examples, failures, files, freddy, openai, others
+from freddy.server.http.openapi import (
+    accounts,
+    assistants,
+    conversations,
+    events,
+    examples,
+    failures,
+    files,
+    freddy,
+    openai,
+    others,
+    prompts,
+    rules,
+    threads,
+    usage,
+)
 from freddy.server.http.openapi.paths import OPERATIONS as _FIRST
 from freddy.server.http.openapi.paths import TAGS, Area, Operation
 from freddy.server.http.openapi.schemas import REF, Schema
 
 _EVERYWHERE = (401, 403, 500, 503)
-_AREAS: tuple[Area, ...] = ()
+_AREAS: tuple[Area, ...] = (
+    threads.AREA,
+    accounts.AREA,
+    assistants.AREA,
+    rules.AREA,
+    usage.AREA,
+    conversations.AREA,
+    prompts.AREA,
+)
 """What is not about responses, a module each."""
 OPERATIONS: tuple[Operation, ...] = (*_FIRST, *(one for area in _AREAS for one in area.operations))
 _DIALECTS: dict[str, Dialect] = {"Freddy": FREDDY, "OpenAI": OPENAI}
@@ -79,7 +102,7 @@ def _operation(operation: Operation) -> Schema:
         told["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in names]
     if operation.body:
         told["requestBody"] = {
-            "required": operation.body != "ThreadCreate",
+            "required": operation.body not in ("ThreadCreate", "ThreadNaming"),
             "content": {
                 operation.sent: {
                     "schema": {"$ref": REF + operation.body},
@@ -95,6 +118,7 @@ def _operation(operation: Operation) -> Schema:
 
 def _answer(operation: Operation) -> Schema:
     content: Schema = {}
+    limited = failures.LIMITED if operation.streams and 429 in operation.statuses else ()
     if operation.answer:
         content[operation.kind] = {"schema": {"$ref": REF + operation.answer}}
         if operation.answer in ("FreddyResponse", "OpenAIResponse"):
@@ -108,9 +132,7 @@ def _answer(operation: Operation) -> Schema:
         }
     return {
         "description": "WebSockets are not offered." if operation.status == 426 else "Done.",
-        "headers": {
-            name: {"$ref": f"#/components/headers/{name}"} for name in ("x-request-id", "freddy-processing-ms")
-        },
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in (*failures.SHARED, *limited)},
         "content": content,
     }
 
@@ -127,7 +149,7 @@ def _events(operation: Operation) -> str:
 
 
 def _errors(operation: Operation) -> Schema:
-    if operation.public:
+    if operation.public and not operation.open:
         return {"503": _answer(operation)} if operation.name == "ready" else {}
     name = operation.dialect
     known = failures.answers(_DIALECTS[name], f"{name}Error")

@@ -9,6 +9,12 @@ from freddy.server.core import errors
 from freddy.server.dialects.base import Dialect
 from freddy.server.http.openapi.schemas import Schema
 
+SHARED = ("x-request-id", "freddy-processing-ms")
+"""Headers of every answer."""
+LIMITED = tuple(
+    f"x-ratelimit-{what}-{noun}" for noun in ("requests", "tokens") for what in ("limit", "remaining", "reset")
+)
+"""Headers of the answers to what limits hold for, whether it passed or was refused."""
 MEANING = {
     400: "The request cannot be understood, or does not fit the model.",
     401: "No API key, or not a valid one.",
@@ -66,7 +72,5 @@ def answers(dialect: Dialect, schema: str) -> dict[int, Schema]:
 
 
 def _headers(status: int) -> Schema:
-    shared = {name: {"$ref": f"#/components/headers/{name}"} for name in ("x-request-id", "freddy-processing-ms")}
-    if status in (429, 503):
-        shared["retry-after"] = {"$ref": "#/components/headers/retry-after"}
-    return shared
+    more = {429: ("retry-after", *LIMITED), 503: ("retry-after",)}.get(status, ())
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*SHARED, *more)}

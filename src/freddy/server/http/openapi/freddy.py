@@ -1,7 +1,8 @@
 """The schemas of /v1/model/response and /v1/threads, whose requests are read key by key."""
 
+from freddy.server.core.request import DEFAULT_MODEL
 from freddy.server.dialects.freddy import aliases, errors, provider_keys, response, threads
-from freddy.server.dialects.freddy.request import DEFAULT_MODEL, MAX_TOOL_CALLS
+from freddy.server.dialects.freddy.request import MAX_TOOL_CALLS
 from freddy.server.http.openapi.schemas import (
     METADATA,
     Schema,
@@ -207,8 +208,8 @@ _REQUEST = thing(
         "background": flag("Answer at once with `queued`; the response is made while nobody listens.", default=False),
         "store": flag("`false` keeps nothing: no response to get, no thread, nothing to go on from.", default=True),
         "include": many(
-            "What else to tell. `usage.detailed`, `request.logs`, `message.logprobs` and `reasoning.encrypted` "
-            "have an effect today.",
+            "What else to tell. `usage.detailed`, `request.logs`, `rules.debug`, `message.logprobs`, "
+            "`message.input_images` and `reasoning.encrypted` have an effect today.",
             {"type": "string", "enum": list(aliases.INCLUDE)},
         ),
         "metadata": METADATA,
@@ -278,11 +279,11 @@ _REQUEST = thing(
             _STRINGS,
             {"type": "array", "items": _STRINGS, "maxItems": 4},
         ),
-        "assistant_id": text("An assistant. There are none yet: answers 404."),
-        "rules": many("Ids of rules. There are none yet: answers 404, unless `disable_rules` is true.", _STRINGS),
-        "disable_rules": flag("Apply no rule.", default=False),
+        "assistant_id": text("An assistant: what it says holds where the request says nothing."),
+        "rules": many("Ids of rules that the model is told, beside those that are attached.", _STRINGS),
+        "disable_rules": flag("Apply no rule, whatever is attached. Not for users.", default=False),
         "rule_context": thing(
-            "What rules may look at. " + _LATER,
+            "What rules look at: which of them fit, and what they say.",
             {
                 "request_type": _STRINGS,
                 "user_expertise": word("", ("beginner", "intermediate", "expert", "professional")),
@@ -300,8 +301,13 @@ _REQUEST = thing(
         "vector_store_ids": many(_LATER, _STRINGS),
         "space_id": text(_LATER),
         "workflow_id": text("Not supported: answers 422."),
-        "edit_message_id": text("Not supported: answers 422."),
-        "previous_message_id": text("Not supported: answers 422."),
+        "edit_message_id": text(
+            "A message of `thread`: the input takes its place, and that of all that follow it, once it is answered."
+        ),
+        "previous_message_id": text(
+            "A message of `thread`: the input follows it, in the place of what follows it now. "
+            "Not together with `edit_message_id` or `previous_response_id`."
+        ),
     },
     required=("inputs",),
 )
@@ -319,15 +325,20 @@ _REQUESTS: dict[str, Schema] = {
             "title": text("Its title.", maxLength=200),
             "metadata": METADATA,
             "organization_id": text("Whose it is; the key implies one."),
-            **{
-                name: {"description": "Accepted, without effect."}
-                for name in ("assistant_id", "user_id", "visible_in_ui", "space_ids")
-            },
+            "assistant_id": text("The assistant that it is bound to."),
+            "visible_in_ui": flag("Whether people should be shown it in lists.", default=True),
+            "messages": many("What it begins with, as `inputs` of a request.", ref("FreddyInput")),
+            **{name: {"description": "Accepted, without effect."} for name in ("user_id", "space_ids")},
         },
     ),
     "ThreadUpdate": thing(
-        "What is to be different. What is left out stays; a null title is taken away.",
-        {"title": {"type": ["string", "null"], "maxLength": 200}, "metadata": METADATA},
+        "What is to be different. What is left out stays; null takes a title or an assistant away.",
+        {
+            "title": {"type": ["string", "null"], "maxLength": 200},
+            "metadata": METADATA,
+            "assistant_id": {"type": ["string", "null"], "description": "Only until the thread has a message."},
+            "visible_in_ui": {"type": "boolean", "description": "Whether people should be shown it in lists."},
+        },
     ),
     "ProviderKeyPut": thing(
         "A key to bring.",
@@ -367,6 +378,8 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "tool_choice": {"description": "As asked."},
         "max_output_synapses": {"description": "As asked. So are the members below, but for the last."},
         "request_logs": {"description": "With `include: [request.logs]`: who was asked, and what was not done."},
+        "input_images": {"description": "With `include: [message.input_images]`: the images of the request."},
+        "rules_debug": {"description": "With `include: [rules.debug]`: what became of each rule, and why."},
     },
     "FreddyUsage": {
         "input_tokens": {"description": "Tokens read."},
@@ -389,12 +402,16 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "created_at": {"description": "ISO 8601, in UTC. So are the other times."},
         "metadata": METADATA,
         "title": {"description": "Null without one."},
-        "message_count": {"description": "Items of its successful responses."},
+        "assistant_id": {"description": "The assistant that it is bound to; null where it is bound to none."},
+        "user_id": {"description": "The user who made it; null for keys."},
+        "status": {"description": "`streaming` while a response is being made for it."},
+        "message_count": {"description": "Its messages, without calls and their outputs."},
+        "visible_in_ui": {"description": "Whether people should be shown it in lists."},
         "last_model_used": {"description": "Null until a response succeeded in it."},
     },
     "ThreadMessage": {
         "created_at": {"description": "ISO 8601, in UTC."},
-        "response_id": {"description": "The response that it belongs to."},
+        "response_id": {"description": "The response that it belongs to; null where it was put there by hand."},
         "content": {"description": "Its texts; several are paragraphs."},
     },
     "ProviderKey": {

@@ -141,13 +141,39 @@ HEADERS: dict[str, Schema] = {
         "schema": {"type": "integer"},
     },
     "retry-after": {"description": "Seconds to wait before the next try.", "schema": {"type": "integer"}},
+    "x-ratelimit-limit-requests": {
+        "description": "Requests per minute that the key or the organization may make, whichever has fewer left. "
+        "There where one of them has such a limit.",
+        "schema": {"type": "integer"},
+    },
+    "x-ratelimit-remaining-requests": {
+        "description": "How many of them are left, this one counted.",
+        "schema": {"type": "integer"},
+    },
+    "x-ratelimit-reset-requests": {
+        "description": "After how long none of them is used any more, if nobody else comes: `12ms`, `1.5s`, `6m0s`.",
+        "schema": {"type": "string"},
+    },
+    "x-ratelimit-limit-tokens": {
+        "description": "Tokens of input and output per minute, of the key or the organization in the same way.",
+        "schema": {"type": "integer"},
+    },
+    "x-ratelimit-remaining-tokens": {
+        "description": "How many of them are left. What a response may take at most counts as used until it ends.",
+        "schema": {"type": "integer"},
+    },
+    "x-ratelimit-reset-tokens": {
+        "description": "After how long none of them is used any more, if nobody else comes.",
+        "schema": {"type": "string"},
+    },
 }
 
 SECURITY: dict[str, Schema] = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key, made with `freddy keys create`. Its scopes: " + ", ".join(SCOPES) + ".",
+        "description": "An API key, made with `freddy keys create`, or a user's access token, from `/v1/auth/login`. "
+        "The scopes of keys: " + ", ".join(SCOPES) + ".",
     },
     "key": {
         "type": "apiKey",

@@ -65,10 +65,12 @@ class Operation(Struct, frozen=True, kw_only=True):
     kind: str = "application/json"
     statuses: tuple[int, ...] = ()
     streams: Literal["", "FREDDY", "OPENAI"] = ""
+    open: bool = False
+    """Whether it needs no credential, as nothing of the server itself does."""
 
     @property
     def public(self) -> bool:
-        return self.tag == "The server"
+        return self.open or self.tag == "The server"
 
     @property
     def dialect(self) -> Literal["Freddy", "OpenAI"]:
@@ -144,8 +146,9 @@ OPERATIONS = (
         name="cancelModelResponse",
         tag="Freddy dialect",
         title="Cancel a response",
-        says="What was written so far is kept. A response that has ended stays as it is.",
-        answer="FreddyResponse",
+        says="What was written so far is kept. A response that has ended stays as it is. The id of a thread stops "
+        "the response that is being made for it, and answers with what became of the thread.",
+        answer="CancelledResponse",
         statuses=_ONE,
     ),
     Operation(
@@ -235,10 +238,13 @@ OPERATIONS = (
         title="Create a thread",
         says="Seldom needed: a response makes the thread that it names.",
         body="ThreadCreate",
-        requests={"titled": {"title": "Foxes"}},
+        requests={
+            "titled": {"title": "Foxes"},
+            "with messages": {"messages": [{"role": "user", "content": "My fox is called Reineke."}]},
+        },
         answer="Thread",
         status=201,
-        statuses=(*_WRITE, 409),
+        statuses=(*_WRITE, 404, 409),
     ),
     Operation(
         method="get",
@@ -246,7 +252,17 @@ OPERATIONS = (
         name="listThreads",
         tag="Threads",
         title="List threads",
-        query=(*_PAGE, "organization_id"),
+        says="Those that are pinned come first, the last pinned before the others; then by time. Each is listed once.",
+        query=(
+            *_PAGE,
+            "organization_id",
+            "assistant",
+            "user",
+            "visible_in_ui",
+            "is_pinned",
+            "metadata",
+            "include_total",
+        ),
         answer="ThreadList",
         statuses=(422,),
     ),
@@ -265,11 +281,11 @@ OPERATIONS = (
         name="updateThread",
         tag="Threads",
         title="Change a thread",
-        says="Its title and its metadata.",
+        says="What is sent, and nothing else. Its assistant can be changed until it has a message.",
         body="ThreadUpdate",
         requests={"titled": {"title": "Foxes and badgers"}},
         answer="Thread",
-        statuses=(*_WRITE, 404),
+        statuses=(*_WRITE, 404, 409),
     ),
     Operation(
         method="post",
@@ -281,7 +297,7 @@ OPERATIONS = (
         body="ThreadUpdate",
         requests={"titled": {"title": "Foxes and badgers"}},
         answer="Thread",
-        statuses=(*_WRITE, 404),
+        statuses=(*_WRITE, 404, 409),
     ),
     Operation(
         method="delete",
@@ -289,7 +305,7 @@ OPERATIONS = (
         name="deleteThread",
         tag="Threads",
         title="Delete a thread",
-        says="Its responses go with it.",
+        says="Its messages and responses go with it. What is being answered ends without it.",
         answer="ThreadDeleted",
         statuses=_ONE,
     ),
@@ -299,6 +315,7 @@ OPERATIONS = (
         name="listMessages",
         tag="Threads",
         title="List a thread's messages",
+        says="With calls of functions and their outputs, but without what was edited away.",
         query=_PAGE,
         answer="ThreadMessageList",
         statuses=(404, 422),

@@ -9,15 +9,18 @@ from starlette.types import Receive, Scope, Send
 
 from freddy.server.accounts.access import require
 from freddy.server.core import errors, events
+from freddy.server.core.request import DEFAULT_MODEL
 from freddy.server.core.response import Response
 from freddy.server.dialects import openai
 from freddy.server.dialects.base import Dialect
-from freddy.server.dialects.freddy.request import DEFAULT_MODEL
+from freddy.server.dialects.freddy import response_list
+from freddy.server.dialects.freddy.threads import encode_stopped
 from freddy.server.http import body, paging, sse
 from freddy.server.http.body import ClientGone
 from freddy.server.http.errors import headers
 from freddy.server.http.hangups import Hangups
 from freddy.server.http.replies import send_json
+from freddy.server.ports.stores import ResponseFilter
 from freddy.server.ports.world import IdSource
 from freddy.server.runtime.responses import Responses
 
@@ -51,9 +54,11 @@ class ResponseRoutes:
         caller = require(scope["caller"], "responses:write", request.organization_id)
         key = HttpHeaders(scope=scope).get("idempotency-key")
         if key is None:
-            response = await self._responses.start(request, caller)
+            started = await self._responses.start(request, caller)
         else:
-            response = await self._responses.start_once(request, caller, key=key, body=sent)
+            started = await self._responses.start_once(request, caller, key=key, body=sent)
+        response = started.response
+        scope["told"] = started.headers
         if request.background and not request.stream:
             await send_json(send, dialect.encode_response(response))
         elif request.stream:
@@ -79,6 +84,20 @@ class ResponseRoutes:
             return
         await send_json(send, dialect.encode_response(response))
 
+    async def list(self, scope: Scope, receive: Receive, send: Send, *, dialect: Dialect) -> None:
+        query = HttpRequest(scope).query_params
+        caller = require(scope["caller"], "responses:read", query.get("organization_id"))
+        page = paging.page(query)
+        having = ResponseFilter(
+            thread_id=query.get("thread") or query.get("thread_id") or None,
+            status=response_list.decode_status(query["status"]) if query.get("status") else None,
+            model=query.get("model") or None,
+            metadata=paging.metadata(query),
+        )
+        found, more = await self._responses.list(caller, page, having)
+        told = [(response.id, dialect.encode_response(response)) for response in found]
+        await send_json(send, response_list.encode_responses(told, has_more=more, limit=page.limit))
+
     async def cancel(self, scope: Scope, receive: Receive, send: Send, *, dialect: Dialect) -> None:
         caller = require(scope["caller"], "responses:write")
         response_id = scope["path_params"]["response_id"]
@@ -88,6 +107,12 @@ class ResponseRoutes:
                 raise errors.InvalidRequest(
                     "Only a response that was created with background=true can be cancelled", param="response_id"
                 )
+        # Clients that follow a stream know the thread, and name it instead.
+        elif (stopped := await self._responses.stop_in_thread(response_id, caller)) is not None:
+            stopped_id = stopped.response.id
+            told = encode_stopped(stopped_id, response_id, seconds=stopped.seconds, kept=stopped.kept)
+            await send_json(send, told)
+            return
         await send_json(send, dialect.encode_response(await self._responses.cancel(response_id, caller)))
 
     async def delete(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,15 +1,23 @@
-"""Commits many writes in one transaction, so that they share one flush to the disk."""
+"""Commits many writes in one SQLite transaction, so that they share one flush to the disk."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
 from msgspec import Struct
 
 from freddy.server.stores.sql import faults
+from freddy.server.stores.sql.connection import T, Taken, Work
+from freddy.server.stores.sql.statements import Row, Statement, Value
 
-Work: TypeAlias = Callable[[sqlite3.Connection], Any]
-"""What one transaction does. It may run again after a rollback, so it touches nothing but the connection."""
+_TAKEN = frozenset(
+    {
+        sqlite3.SQLITE_CONSTRAINT_UNIQUE,
+        sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
+        sqlite3.SQLITE_CONSTRAINT_ROWID,
+        sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY,
+    }
+)
 
 
 class Outcome(Struct, frozen=True):
@@ -19,7 +27,64 @@ class Outcome(Struct, frozen=True):
     error: Exception | None = None
 
 
-def commit(connection: sqlite3.Connection, works: Sequence[Work], *, tries: int) -> list[Outcome]:
+class Direct:
+    """The port `Connection`, for one work. Nothing in it ever suspends."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self._raw = raw
+
+    async def all(self, statement: Statement, **values: Value) -> list[Row]:
+        text = statement.sqlite
+        try:
+            return self._raw.execute(text.sql, text.bind(values)).fetchall()
+        except sqlite3.IntegrityError as error:
+            self._give_up(error)
+
+    async def one(self, statement: Statement, **values: Value) -> Row | None:
+        text = statement.sqlite
+        try:
+            row: Row | None = self._raw.execute(text.sql, text.bind(values)).fetchone()
+        except sqlite3.IntegrityError as error:
+            self._give_up(error)
+        return row
+
+    async def run(self, statement: Statement, **values: Value) -> int:
+        text = statement.sqlite
+        try:
+            return self._raw.execute(text.sql, text.bind(values)).rowcount
+        except sqlite3.IntegrityError as error:
+            self._give_up(error)
+
+    async def many(self, statement: Statement, values: Sequence[Mapping[str, Value]]) -> None:
+        text = statement.sqlite
+        try:
+            self._raw.executemany(text.sql, [text.bind(each) for each in values])
+        except sqlite3.IntegrityError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: sqlite3.IntegrityError) -> NoReturn:
+        if error.sqlite_errorcode not in _TAKEN:
+            raise error
+        del self._raw  # other databases do not go on after this either
+        raise Taken(str(error)) from error
+
+
+def perform(raw: sqlite3.Connection, work: Work[T]) -> T:
+    """Runs the work to its end, here and now. Raises RuntimeError for one that waits for anything else."""
+    going = work(Direct(raw))
+    try:
+        going.send(None)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    finally:
+        going.close()
+    raise RuntimeError("A work waited for something other than its connection.")
+
+
+def commit(connection: sqlite3.Connection, works: Sequence[Work[Any]], *, tries: int) -> list[Outcome]:
     """The outcome of each, when the transaction is on the disk. A work that fails is rolled back alone.
 
     Where the transaction as a whole fails, as on a full disk, each work gets another chance by itself: one
@@ -32,7 +97,7 @@ def commit(connection: sqlite3.Connection, works: Sequence[Work], *, tries: int)
     try:
         outcomes = [_attempt(connection, work) for work in works]
         connection.execute("COMMIT")
-    except sqlite3.Error as error:
+    except Exception as error:  # noqa: BLE001 — the commit's, or of a work that made SQLite give up all of it
         _roll_back(connection)
         if len(works) == 1:
             return [Outcome(error=faults.translated(error))]
@@ -40,15 +105,15 @@ def commit(connection: sqlite3.Connection, works: Sequence[Work], *, tries: int)
     return outcomes
 
 
-def read(connection: sqlite3.Connection, works: Sequence[Work]) -> list[Outcome]:
+def read(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[Outcome]:
     """The outcomes of works that only read; all the statements of one see the same moment."""
     return [_look(connection, work) for work in works]
 
 
-def _look(connection: sqlite3.Connection, work: Work) -> Outcome:
+def _look(connection: sqlite3.Connection, work: Work[Any]) -> Outcome:
     try:
         connection.execute("BEGIN")
-        value = work(connection)
+        value = perform(connection, work)
     except Exception as error:  # noqa: BLE001 — whatever it is, it belongs to the one who waits for the outcome
         return Outcome(error=faults.translated(error))
     finally:
@@ -69,12 +134,12 @@ def _begin(connection: sqlite3.Connection, tries: int) -> None:
             return
 
 
-def _attempt(connection: sqlite3.Connection, work: Work) -> Outcome:
+def _attempt(connection: sqlite3.Connection, work: Work[Any]) -> Outcome:
     connection.execute("SAVEPOINT work")
     try:
-        value = work(connection)
+        value = perform(connection, work)
     except Exception as error:
-        if not connection.in_transaction:  # SQLite gave up all of it, with the works before this one
+        if not connection.in_transaction:  # SQLite gave up the works before this one too
             raise
         connection.execute("ROLLBACK TO work")
         connection.execute("RELEASE work")

@@ -4,17 +4,15 @@ import asyncio
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Self, TypeVar
+from typing import Self
 
 from freddy.server.core import errors
 from freddy.server.stores.sql import commits, files
+from freddy.server.stores.sql.connection import T, Work
 from freddy.server.stores.sql.workers import Jobs, Worker
-
-T = TypeVar("T")
 
 _TRIES = 3
 _READS = 64
@@ -22,7 +20,7 @@ _READS = 64
 
 
 class Database:
-    """Open it with `async with`; it belongs to the event loop that opened it.
+    """The port `connection.Database`. Open it with `async with`; it belongs to the event loop that opened it.
 
     `path` None keeps it in a temporary folder that goes when it closes. `readers` are threads, `batch` is the
     most writes that share a transaction, `patience` the seconds that each of a few tries waits for another
@@ -76,15 +74,15 @@ class Database:
         self._writes.put(None)
         await self._writer.wait_ended()
 
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What the work returns, when it is on the disk. The work may run twice: see `commits.Work`."""
+    async def write(self, work: Work[T]) -> T:
+        """What the work returns, when it is on the disk. The work may run twice: see `connection.Work`."""
         return await self._ask(self._writes, work)
 
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def read(self, work: Work[T]) -> T:
         """What the work returns. All it reads is of one moment, and holds every write that has returned."""
         return await self._ask(self._reads, work)
 
-    async def _ask(self, jobs: Jobs, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _ask(self, jobs: Jobs, work: Work[T]) -> T:
         if not self._open:
             raise errors.StorageUnavailable("The database is closed.", details="Start the server again.")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()

@@ -1,6 +1,5 @@
 """Reads a list page by page, by the keys of the entries next to the page."""
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import sqlalchemy as sa
 
 from freddy.server.core import errors
 from freddy.server.ports.stores import Page
+from freddy.server.stores.sql.connection import Connection
 from freddy.server.stores.sql.statements import Row, Statement, Value, param
 
 _FIRST: tuple[Value, ...] = (-1, "", -1)
@@ -37,27 +37,26 @@ class Listing:
         self._seek_low = Statement(seek.order_by(*downwards))
         self._seek_high = Statement(seek.order_by(*key))
 
-    def page(self, connection: sqlite3.Connection, page: Page, **scope: Value) -> tuple[list[Row], bool]:
+    async def page(self, connection: Connection, page: Page, **scope: Value) -> tuple[list[Row], bool]:
         """The rows, and whether more follow: behind the page, or before it where only `before` is given."""
         ascending = page.order == "asc"
         low, high = ("after", "before") if ascending else ("before", "after")
-        first = self._seek(connection, self._seek_low, page, low, scope) or _FIRST
-        last = self._seek(connection, self._seek_high, page, high, scope) or _LAST
+        first = await self._seek(connection, self._seek_low, page, low, scope) or _FIRST
+        last = await self._seek(connection, self._seek_high, page, high, scope) or _LAST
         backwards = page.before is not None and page.after is None
         statement = self._ascending if ascending is not backwards else self._descending
         bounds = {f"low_{place}": first[place] for place in range(self._width)}
         bounds |= {f"high_{place}": last[place] for place in range(self._width)}
-        values = statement.bind(**scope, **bounds, limit=page.limit + 1)
-        rows = connection.execute(statement.sql, values).fetchall()
+        rows = await connection.all(statement, **scope, **bounds, limit=page.limit + 1)
         more = len(rows) > page.limit
         rows = rows[: page.limit]
         if backwards:
             rows.reverse()
         return rows, more
 
-    def _seek(
+    async def _seek(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         statement: Statement,
         page: Page,
         side: str,
@@ -66,7 +65,7 @@ class Listing:
         cursor = page.after if side == "after" else page.before
         if cursor is None:
             return None
-        row: Row | None = connection.execute(statement.sql, statement.bind(**scope, cursor=cursor)).fetchone()
+        row = await connection.one(statement, **scope, cursor=cursor)
         if row is None:
             raise errors.InvalidValue(side, "must be the id of an entry of this list")
         return row

@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 from freddy.server.core.provider_keys import ProviderKey
 from freddy.server.stores.sql import statements, tables
-from freddy.server.stores.sql.engine import Database
+from freddy.server.stores.sql.connection import Connection, Database
 from freddy.server.stores.sql.statements import Statement, Value, param
 
 _keys = tables.provider_keys
 _this = (_keys.c.organization_id == param("organization_id"), _keys.c.upstream == param("upstream"))
-_new = sqlite.insert(_keys).values(statements.params(_keys))
+_new = statements.insert(_keys).values(statements.params(_keys))
 
 _PUT = Statement(
     _new.on_conflict_do_update(
@@ -36,15 +35,19 @@ class SqlProviderKeys:
         self._database = database
 
     async def put(self, key: ProviderKey) -> ProviderKey:
-        values = _PUT.bind(
-            organization_id=key.organization_id,
-            upstream=key.upstream,
-            sealed=key.sealed,
-            hint=key.hint,
-            created_at=key.created_at,
-            updated_at=key.updated_at,
-        )
-        return _key(await self._database.write(lambda connection: connection.execute(_PUT.sql, values).fetchone()))
+        async def work(connection: Connection) -> ProviderKey:
+            (row,) = await connection.all(
+                _PUT,
+                organization_id=key.organization_id,
+                upstream=key.upstream,
+                sealed=key.sealed,
+                hint=key.hint,
+                created_at=key.created_at,
+                updated_at=key.updated_at,
+            )
+            return _key(row)
+
+        return await self._database.write(work)
 
     async def list(self, organization_id: str) -> Sequence[ProviderKey]:
         return await self._read(_LIST, organization_id=organization_id)
@@ -53,20 +56,24 @@ class SqlProviderKeys:
         return await self._read(_LIST_ALL)
 
     async def reseal(self, key: ProviderKey, sealed: bytes) -> bool:
-        values = _RESEAL.bind(
-            organization_id=key.organization_id, upstream=key.upstream, known=key.sealed, sealed=sealed
+        return await self._write(
+            _RESEAL, organization_id=key.organization_id, upstream=key.upstream, known=key.sealed, sealed=sealed
         )
-        return await self._database.write(lambda connection: connection.execute(_RESEAL.sql, values).rowcount > 0)
 
     async def delete(self, organization_id: str, upstream: str) -> bool:
-        values = _DELETE.bind(organization_id=organization_id, upstream=upstream)
-        return await self._database.write(lambda connection: connection.execute(_DELETE.sql, values).rowcount > 0)
+        return await self._write(_DELETE, organization_id=organization_id, upstream=upstream)
 
     async def _read(self, statement: Statement, **values: Value) -> Sequence[ProviderKey]:
-        bound = statement.bind(**values)
-        return await self._database.read(
-            lambda connection: [_key(row) for row in connection.execute(statement.sql, bound)]
-        )
+        async def work(connection: Connection) -> Sequence[ProviderKey]:
+            return [_key(row) for row in await connection.all(statement, **values)]
+
+        return await self._database.read(work)
+
+    async def _write(self, statement: Statement, **values: Value) -> bool:
+        async def work(connection: Connection) -> bool:
+            return await connection.run(statement, **values) > 0
+
+        return await self._database.write(work)
 
 
 def _key(row: Sequence[Any]) -> ProviderKey:

@@ -1,7 +1,8 @@
 """What `responses` asks the database, compiled."""
 
+from functools import lru_cache
+
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 from freddy.server.stores.sql import rows, statements, tables
 from freddy.server.stores.sql.paging import Listing
@@ -12,6 +13,8 @@ LONGEST_CHAIN = 10_000
 _responses = tables.responses
 _items = tables.items
 _threads = tables.threads
+_entries = tables.entries
+_labels = tables.labels
 _this = (_responses.c.id == param("id"), _responses.c.organization_id == param("organization_id"))
 
 
@@ -31,60 +34,96 @@ def _chain() -> sa.CTE:
         ).where(
             _responses.c.id == links.c.previous,
             _responses.c.organization_id == param("organization_id"),
-            links.c.distance < LONGEST_CHAIN - 1,
+            links.c.distance < param("furthest"),
         )
     )
 
 
 _links = _chain()
 
-ADD_THREAD = Statement(sqlite.insert(_threads).values(statements.params(_threads)).on_conflict_do_nothing())
-_added = sqlite.insert(_responses).values(statements.params(_responses, leave_out=("seq",)))
+ADD_THREAD = Statement(statements.insert(_threads).values(statements.params(_threads)).on_conflict_do_nothing())
+# A thread that was seen and is not there any more was deleted: then the response is in none. One with fewer places
+# than were seen is another one of the same id.
+_its_thread = (
+    sa.select(_threads.c.id)
+    .where(
+        _threads.c.id == param("thread_id"),
+        _threads.c.organization_id == param("organization_id"),
+        _threads.c.places >= param("seen"),
+    )
+    .scalar_subquery()
+)
+_added = statements.insert(_responses).values(
+    {**statements.params(_responses, leave_out=("seq", "thread_id")), "thread_id": _its_thread}
+)
 ADD = Statement(_added)
-ADD_ONCE = Statement(_added.on_conflict_do_nothing(index_elements=["id"]))
+ADD_ONCE = Statement(_added.on_conflict_do_nothing(index_elements=["id"]).returning(_responses.c.thread_id))
 END = Statement(
     _responses.update()
-    .where(*_this)
+    .where(*_this, tables.UNFINISHED)
     .values({name: param(name) for name in ("status", "model", "provider", "completed_at", "outcome")})
-)
-TOUCH_THREAD = Statement(
-    _threads.update()
-    .where(
-        _threads.c.id == param("id"),
-        _threads.c.organization_id == param("organization_id"),
-        # Of two responses that end out of order, the later one stands.
-        sa.func.coalesce(_threads.c.last_message_at, 0) <= param("now"),
-    )
-    .values(
-        last_message_at=param("now"),
-        last_model=param("last_model"),
-        updated_at=sa.case((_threads.c.updated_at < param("now"), param("now")), else_=_threads.c.updated_at),
-    )
+    .returning(_responses.c.thread_id)
 )
 OWNER = Statement(sa.select(_responses.c.organization_id).where(_responses.c.id == param("id")))
-KEPT = Statement(sa.select(_items.c.position).where(_items.c.response_id == param("id"), _items.c.direction == "out"))
+KEPT = Statement(sa.select(_items.c.position).where(_items.c.owner_id == param("id"), _items.c.direction == "out"))
 GET = Statement(sa.select(*rows.RESPONSE).where(*_this))
 PARTS = Statement(
     sa.select(_items.c.direction, _items.c.data)
-    .where(_items.c.response_id == param("id"))
+    .where(_items.c.owner_id == param("id"))
     .order_by(_items.c.direction, _items.c.position)
 )
-DELETE = Statement(_responses.delete().where(*_this))
+DELETE = Statement(_responses.delete().where(*_this).returning(_responses.c.thread_id))
+DELETE_ITEMS = Statement(
+    _items.delete().where(_items.c.owner_id == param("id")).returning(_items.c.type, _items.c.hidden)
+)
+DELETE_ENTRY = Statement(
+    _entries.delete().where(_entries.c.owner_id == param("id"), _entries.c.organization_id == param("organization_id"))
+)
+DELETE_LABELS = Statement(
+    _labels.delete().where(
+        _labels.c.organization_id == param("organization_id"), _labels.c.kind == "response", _labels.c.id == param("id")
+    )
+)
 FIND = Statement(
     sa.select(_items.c.data)
     .where(_items.c.id == param("id"), _items.c.organization_id == param("organization_id"))
     .limit(1)
 )
-CHAIN = Statement(
-    sa.select(*rows.RESPONSE)
-    .join_from(_links, _responses, _responses.c.id == _links.c.id)
-    .order_by(_links.c.distance.desc())
+_in_own_response = sa.exists().where(_responses.c.id == _items.c.owner_id, _responses.c.user_id == param("user_id"))
+_in_own_thread = sa.exists().where(
+    _entries.c.owner_id == _items.c.owner_id,
+    _threads.c.organization_id == _entries.c.organization_id,
+    _threads.c.id == _entries.c.thread_id,
+    _threads.c.user_id == param("user_id"),
 )
-CHAIN_PARTS = Statement(
-    sa.select(_items.c.response_id, _items.c.direction, _items.c.data)
-    .join_from(_links, _items, _items.c.response_id == _links.c.id)
-    .order_by(_items.c.response_id, _items.c.direction, _items.c.position)
+FIND_OWN = Statement(
+    sa.select(_items.c.data)
+    .where(
+        _items.c.id == param("id"),
+        _items.c.organization_id == param("organization_id"),
+        sa.or_(_in_own_response, _in_own_thread),
+    )
+    .limit(1)
 )
+_first_links = (
+    sa.select(_links.c.id, _links.c.distance).order_by(_links.c.distance.desc()).limit(param("limit")).subquery()
+)
+
+
+def _whole(links: sa.FromClause) -> tuple[Statement, Statement]:
+    """The responses of the links, oldest first, and their items."""
+    responses = sa.select(*rows.RESPONSE).join_from(links, _responses, _responses.c.id == links.c.id)
+    items = sa.select(_items.c.owner_id, _items.c.direction, _items.c.data).join_from(
+        links, _items, _items.c.owner_id == links.c.id
+    )
+    return (
+        Statement(responses.order_by(links.c.distance.desc())),
+        Statement(items.order_by(_items.c.owner_id, _items.c.direction, _items.c.position)),
+    )
+
+
+CHAIN, CHAIN_PARTS = _whole(_links)
+CHAIN_START, CHAIN_START_PARTS = _whole(_first_links)
 UNFINISHED = Statement(sa.select(_responses.c.id, _responses.c.outcome).where(tables.UNFINISHED))
 FAIL = Statement(
     _responses.update()
@@ -93,10 +132,19 @@ FAIL = Statement(
 )
 INPUT = Listing(
     sa.select(_items.c.data).where(
-        _items.c.response_id == param("id"),
+        _items.c.owner_id == param("id"),
         _items.c.organization_id == param("organization_id"),
         _items.c.direction == "in",
     ),
     key=(_items.c.position,),
     cursor=_items.c.id,
 )
+
+
+@lru_cache(maxsize=128)
+def listing(asked: frozenset[str], pairs: int) -> Listing:
+    """The responses of an organization that have these columns as asked, and so many pairs of metadata."""
+    query = sa.select(*rows.RESPONSE).where(_responses.c.organization_id == param("organization_id"))
+    query = query.where(*(_responses.c[name] == param(name) for name in sorted(asked)))
+    query = query.where(*(rows.labelled("response", _responses.c.id, place) for place in range(pairs)))
+    return Listing(query, key=(_responses.c.seq,), cursor=_responses.c.id)

@@ -1,23 +1,23 @@
-"""Keeps responses and their items."""
+"""Keeps responses and their items, and adds those that succeeded to their threads."""
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from freddy.server.core import errors
 from freddy.server.core.items import Item
-from freddy.server.core.response import Response
-from freddy.server.ports.stores import Page
+from freddy.server.core.response import SUCCEEDED, Response
+from freddy.server.ports.stores import ANY_RESPONSE, Page, ResponseFilter
+from freddy.server.stores.sql import entries, rows, usage
 from freddy.server.stores.sql import response_queries as queries
-from freddy.server.stores.sql import rows, tables
-from freddy.server.stores.sql.engine import Database
-from freddy.server.stores.sql.statements import Value
+from freddy.server.stores.sql.connection import Connection, Database, Taken
+from freddy.server.stores.sql.statements import Statement, Value
 
 _INTERRUPTED = errors.Failure(
     message="The server stopped before the response was finished.",
     code="interrupted",
     details="Send the request again.",
 )
+_ASKED = ("thread_id", "status", "model", "user_id")
 
 
 class SqlResponses:
@@ -27,50 +27,48 @@ class SqlResponses:
         self._database = database
 
     async def open(self, response: Response) -> None:
-        values, thread = _response_values(response), _thread_values(response)
+        values = _response_values(response)
         inputs = _item_rows(response, "in", enumerate(response.request.input))
 
-        def work(connection: sqlite3.Connection) -> None:
-            if thread:
-                connection.execute(queries.ADD_THREAD.sql, thread)
+        async def work(connection: Connection) -> None:
+            await _make_thread(connection, response)
             try:
-                connection.execute(queries.ADD.sql, values)
-            except sqlite3.IntegrityError as error:
+                await connection.run(queries.ADD, **values)
+            except Taken as error:
                 raise errors.Conflict(f"There is a response {response.id!r} already.") from error
-            connection.executemany(rows.INSERT_ITEM.sql, inputs)
+            await connection.many(rows.INSERT_ITEM, inputs)
+            await _label(connection, response)
 
         await self._database.write(work)
 
     async def keep(self, response: Response) -> None:
-        values, thread, touch = _response_values(response), _thread_values(response), _touch_values(response)
+        values = _response_values(response)
         items = _item_rows(response, "in", enumerate(response.request.input))
         items += _item_rows(response, "out", enumerate(response.output))
+        calls = usage.values(response)
 
-        def work(connection: sqlite3.Connection) -> None:
-            if thread:
-                connection.execute(queries.ADD_THREAD.sql, thread)
-            if not connection.execute(queries.ADD_ONCE.sql, values).rowcount:  # a repeated write
+        async def work(connection: Connection) -> None:
+            await usage.record(connection, calls)
+            await _make_thread(connection, response)
+            added = await connection.one(queries.ADD_ONCE, **values)
+            if added is None:  # a repeated write
                 return
-            connection.executemany(rows.INSERT_ITEM.sql, items)
-            if touch:
-                connection.execute(queries.TOUCH_THREAD.sql, touch)
+            await connection.many(rows.INSERT_ITEM, items)
+            await _label(connection, response)
+            await _join_thread(connection, response, added[0])
 
         await self._database.write(work)
 
     async def add_items(self, response_id: str, start: int, items: Sequence[Item]) -> None:
-        def work(connection: sqlite3.Connection) -> None:
-            owner = connection.execute(queries.OWNER.sql, (response_id,)).fetchone()
+        async def work(connection: Connection) -> None:
+            owner = await connection.one(queries.OWNER, id=response_id)
             if not owner:  # deleted while it was made
                 return
-            connection.executemany(
-                rows.INSERT_ITEM.sql,
+            await connection.many(
+                rows.INSERT_ITEM,
                 [
                     rows.item_row(
-                        item,
-                        response_id=response_id,
-                        organization_id=owner[0],
-                        direction="out",
-                        position=position,
+                        item, owner_id=response_id, organization_id=owner[0], direction="out", position=position
                     )
                     for position, item in enumerate(items, start)
                 ],
@@ -79,73 +77,115 @@ class SqlResponses:
         await self._database.write(work)
 
     async def finish(self, response: Response) -> None:
-        end = queries.END.bind(
-            id=response.id,
-            organization_id=response.organization_id,
-            status=response.status,
-            model=response.model,
-            provider=response.provider,
-            completed_at=response.completed_at,
-            outcome=rows.outcome(response),
-        )
-        touch = _touch_values(response)
+        end: dict[str, Value] = {
+            "id": response.id,
+            "organization_id": response.organization_id,
+            "status": response.status,
+            "model": response.model,
+            "provider": response.provider,
+            "completed_at": response.completed_at,
+            "outcome": rows.outcome(response),
+        }
+        calls = usage.values(response)
 
-        def work(connection: sqlite3.Connection) -> None:
-            if not connection.execute(queries.END.sql, end).rowcount:  # deleted while it was made
+        async def work(connection: Connection) -> None:
+            # What was used is accounted, whatever became of the response.
+            await usage.record(connection, calls)
+            ended = await connection.one(queries.END, **end)
+            if ended is None:  # deleted while it was made, or a repeated write
                 return
             if response.output:
-                kept = {row[0] for row in connection.execute(queries.KEPT.sql, queries.KEPT.bind(id=response.id))}
+                kept = {position for (position,) in await connection.all(queries.KEPT, id=response.id)}
                 missing = ((place, item) for place, item in enumerate(response.output) if place not in kept)
-                connection.executemany(rows.INSERT_ITEM.sql, _item_rows(response, "out", missing))
-            if touch:
-                connection.execute(queries.TOUCH_THREAD.sql, touch)
+                await connection.many(rows.INSERT_ITEM, _item_rows(response, "out", missing))
+            await _join_thread(connection, response, ended[0])
 
         await self._database.write(work)
 
     async def get(self, organization_id: str, response_id: str) -> Response | None:
-        values = queries.GET.bind(id=response_id, organization_id=organization_id)
+        async def work(connection: Connection) -> Response | None:
+            row = await connection.one(queries.GET, id=response_id, organization_id=organization_id)
+            return rows.response(row, await connection.all(queries.PARTS, id=response_id)) if row else None
 
-        def work(connection: sqlite3.Connection) -> Response | None:
-            row = connection.execute(queries.GET.sql, values).fetchone()
-            if row is None:
-                return None
-            return rows.response(row, connection.execute(queries.PARTS.sql, (response_id,)))
+        return await self._database.read(work)
+
+    async def list(
+        self, organization_id: str, page: Page, having: ResponseFilter = ANY_RESPONSE
+    ) -> tuple[Sequence[Response], bool]:
+        asked = {name: value for name in _ASKED if (value := getattr(having, name)) is not None}
+        listing = queries.listing(frozenset(asked), len(having.metadata))
+        asked |= rows.label_values(having.metadata)
+
+        async def work(connection: Connection) -> tuple[Sequence[Response], bool]:
+            found, more = await listing.page(connection, page, organization_id=organization_id, **asked)
+            return [rows.response(row, await connection.all(queries.PARTS, id=row[0])) for row in found], more
 
         return await self._database.read(work)
 
     async def delete(self, organization_id: str, response_id: str) -> bool:
-        values = queries.DELETE.bind(id=response_id, organization_id=organization_id)
-        return await self._database.write(
-            lambda connection: connection.execute(queries.DELETE.sql, values).rowcount > 0
-        )
+        async def work(connection: Connection) -> bool:
+            deleted = await connection.one(queries.DELETE, id=response_id, organization_id=organization_id)
+            if deleted is None:
+                return False
+            items = await connection.all(queries.DELETE_ITEMS, id=response_id)
+            was_entry = await connection.run(queries.DELETE_ENTRY, id=response_id, organization_id=organization_id)
+            await connection.run(queries.DELETE_LABELS, id=response_id, organization_id=organization_id)
+            gone = sum(kind == entries.MESSAGE and not hidden for kind, hidden in items)
+            if deleted[0] is not None and was_entry and gone:
+                await entries.take(connection, organization_id, deleted[0], gone, now=0)
+            return True
+
+        return await self._database.write(work)
 
     async def input_items(self, organization_id: str, response_id: str, page: Page) -> tuple[Sequence[Item], bool]:
-        def work(connection: sqlite3.Connection) -> tuple[Sequence[Item], bool]:
-            found, more = queries.INPUT.page(connection, page, id=response_id, organization_id=organization_id)
+        async def work(connection: Connection) -> tuple[Sequence[Item], bool]:
+            found, more = await queries.INPUT.page(connection, page, id=response_id, organization_id=organization_id)
             return [rows.item(data) for (data,) in found], more
 
         return await self._database.read(work)
 
-    async def find_items(self, organization_id: str, item_ids: Sequence[str]) -> Mapping[str, Item]:
-        def work(connection: sqlite3.Connection) -> Mapping[str, Item]:
+    async def find_items(
+        self, organization_id: str, item_ids: Sequence[str], *, user_id: str | None = None
+    ) -> Mapping[str, Item]:
+        async def work(connection: Connection) -> Mapping[str, Item]:
             found = {}
             for item_id in item_ids:
-                values = queries.FIND.bind(id=item_id, organization_id=organization_id)
-                row = connection.execute(queries.FIND.sql, values).fetchone()
+                scope = {"id": item_id, "organization_id": organization_id}
+                if user_id is None:
+                    row = await connection.one(queries.FIND, **scope)
+                else:
+                    row = await connection.one(queries.FIND_OWN, **scope, user_id=user_id)
                 if row:
                     found[item_id] = rows.item(row[0])
             return found
 
         return await self._database.read(work)
 
-    async def chain(self, organization_id: str, response_id: str) -> Sequence[Response]:
-        def work(connection: sqlite3.Connection) -> Sequence[Response]:
-            scope = {"id": response_id, "organization_id": organization_id}
-            found = connection.execute(queries.CHAIN.sql, queries.CHAIN.bind(**scope)).fetchall()
+    async def chain(self, organization_id: str, response_id: str, *, limit: int | None = None) -> Sequence[Response]:
+        return await self._whole(
+            (queries.CHAIN, queries.CHAIN_PARTS),
+            id=response_id,
+            organization_id=organization_id,
+            furthest=(limit or queries.LONGEST_CHAIN) - 1,
+        )
+
+    async def chain_start(self, organization_id: str, response_id: str, *, limit: int) -> Sequence[Response]:
+        return await self._whole(
+            (queries.CHAIN_START, queries.CHAIN_START_PARTS),
+            id=response_id,
+            organization_id=organization_id,
+            furthest=queries.LONGEST_CHAIN - 1,
+            limit=limit,
+        )
+
+    async def _whole(self, asked: tuple[Statement, Statement], **scope: Value) -> Sequence[Response]:
+        """Responses with their items."""
+        responses, items = asked
+
+        async def work(connection: Connection) -> Sequence[Response]:
+            found = await connection.all(responses, **scope)
             parts: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
-            for owner, direction, data in connection.execute(
-                queries.CHAIN_PARTS.sql, queries.CHAIN_PARTS.bind(**scope)
-            ):
+            for owner, direction, data in await connection.all(items, **scope):
                 parts[owner].append((direction, data))
             return [rows.response(row, parts[row[0]]) for row in found]
 
@@ -154,27 +194,80 @@ class SqlResponses:
     async def fail_unfinished(self, response_ids_alive: Sequence[str], now: int) -> int:
         alive = frozenset(response_ids_alive)
 
-        def work(connection: sqlite3.Connection) -> int:
+        async def work(connection: Connection) -> int:
             lost = [
-                queries.FAIL.bind(id=response_id, completed_at=now, outcome=rows.failed_outcome(outcome, _INTERRUPTED))
-                for response_id, outcome in connection.execute(
-                    queries.UNFINISHED.sql, queries.UNFINISHED.bind()
-                ).fetchall()
+                {"id": response_id, "completed_at": now, "outcome": rows.failed_outcome(outcome, _INTERRUPTED)}
+                for response_id, outcome in await connection.all(queries.UNFINISHED)
                 if response_id not in alive
             ]
-            connection.executemany(queries.FAIL.sql, lost)
+            await connection.many(queries.FAIL, lost)
             return len(lost)
 
         return await self._database.write(work)
 
 
+async def _make_thread(connection: Connection, response: Response) -> None:
+    """Makes the thread that the request names where nobody has yet; one that was seen is not made again."""
+    asked = response.request.thread
+    if response.thread_id is None or (asked is not None and asked.seen is not None):
+        return
+    metadata = asked.metadata if asked else {}
+    made = await connection.run(
+        queries.ADD_THREAD,
+        organization_id=response.organization_id,
+        id=response.thread_id,
+        created_at=response.created_at,
+        updated_at=response.created_at,
+        last_message_at=None,
+        title=None,
+        metadata=rows.text(metadata),
+        last_model=None,
+        pinned_at=None,
+        assistant_id=None,
+        user_id=response.user_id,
+        visible=True,
+        message_count=0,
+        places=0,
+    )
+    if made and metadata:
+        labels = rows.label_rows(response.organization_id, "thread", response.thread_id, metadata)
+        await connection.many(rows.INSERT_LABEL, labels)
+
+
+async def _label(connection: Connection, response: Response) -> None:
+    metadata = response.request.metadata
+    if metadata:
+        labels = rows.label_rows(response.organization_id, "response", response.id, metadata)
+        await connection.many(rows.INSERT_LABEL, labels)
+
+
+async def _join_thread(connection: Connection, response: Response, thread_id: str | None) -> None:
+    """Adds the response to its thread. `thread_id` is what is kept: None where the thread was deleted."""
+    if thread_id is None or not (response.status in SUCCEEDED or response.partial):
+        return
+    request = response.request
+    await entries.append(
+        connection,
+        response.organization_id,
+        thread_id,
+        response.id,
+        (*request.input, *response.output),
+        created_at=response.created_at,
+        now=response.completed_at or response.created_at,
+        model=response.model,
+        assistant_id=request.assistant_id,
+        seen=(request.thread.seen or 0) if request.thread else 0,
+        spot=request.thread.spot if request.thread else None,
+    )
+
+
 def _item_rows(
     response: Response, direction: rows.Direction, placed: Iterable[tuple[int, Item]]
-) -> list[tuple[Value, ...]]:
+) -> list[dict[str, Value]]:
     return [
         rows.item_row(
             item,
-            response_id=response.id,
+            owner_id=response.id,
             organization_id=response.organization_id,
             direction=direction,
             position=position,
@@ -183,47 +276,21 @@ def _item_rows(
     ]
 
 
-def _response_values(response: Response) -> tuple[Value, ...]:
-    return queries.ADD.bind(
-        id=response.id,
-        organization_id=response.organization_id,
-        key_id=response.key_id,
-        thread_id=response.thread_id,
-        previous_response_id=response.request.previous_response_id,
-        status=response.status,
-        model=response.model,
-        provider=response.provider,
-        created_at=response.created_at,
-        completed_at=response.completed_at,
-        request=rows.request_text(response),
-        outcome=rows.outcome(response),
-    )
-
-
-def _thread_values(response: Response) -> tuple[Value, ...] | None:
-    """The thread to make where there is none."""
-    if response.thread_id is None:
-        return None
+def _response_values(response: Response) -> dict[str, Value]:
     asked = response.request.thread
-    return queries.ADD_THREAD.bind(
-        organization_id=response.organization_id,
-        id=response.thread_id,
-        created_at=response.created_at,
-        updated_at=response.created_at,
-        last_message_at=None,
-        title=None,
-        metadata=rows.text(asked.metadata if asked else {}),
-        last_model=None,
-        pinned_at=None,
-    )
-
-
-def _touch_values(response: Response) -> tuple[Value, ...] | None:
-    if response.thread_id is None or response.status not in tables.SUCCEEDED:
-        return None
-    return queries.TOUCH_THREAD.bind(
-        id=response.thread_id,
-        organization_id=response.organization_id,
-        now=response.completed_at or response.created_at,
-        last_model=response.model,
-    )
+    return {
+        "id": response.id,
+        "organization_id": response.organization_id,
+        "key_id": response.key_id,
+        "user_id": response.user_id,
+        "thread_id": response.thread_id,
+        "seen": (asked.seen or 0) if asked else 0,
+        "previous_response_id": response.request.previous_response_id,
+        "status": response.status,
+        "model": response.model,
+        "provider": response.provider,
+        "created_at": response.created_at,
+        "completed_at": response.completed_at,
+        "request": rows.request_text(response),
+        "outcome": rows.outcome(response),
+    }

@@ -1,33 +1,49 @@
 """Turns core values into rows, and rows into core values."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypeAlias
 
 import msgspec
+import sqlalchemy as sa
 from msgspec import Struct
 from msgspec.structs import replace
 
 from freddy.server.core import errors, items, request
 from freddy.server.core.attempt import Attempt
 from freddy.server.core.response import IncompleteReason, Response
+from freddy.server.core.rules import Considered
 from freddy.server.core.threads import Thread
-from freddy.server.core.usage import Usage
+from freddy.server.core.usage import Shares, Usage
+from freddy.server.ports.stores import PlacedItem
 from freddy.server.stores.sql import statements, tables
-from freddy.server.stores.sql.statements import Row, Statement, Value
+from freddy.server.stores.sql.statements import Row, Statement, Value, param
 
 Direction: TypeAlias = Literal["in", "out"]
 
 RESPONSE = [
     tables.responses.c[name]
     for name in (
-        "id", "organization_id", "key_id", "thread_id", "status", "model", "provider",
+        "id", "organization_id", "key_id", "user_id", "thread_id", "status", "model", "provider",
         "created_at", "completed_at", "request", "outcome",
     )
 ]  # fmt: skip
 """What `response` wants of a row, in its order."""
 
+PLACED = [
+    tables.items.c.data,
+    tables.items.c.owner_id,
+    tables.entries.c.created_at,
+    tables.entries.c.place,
+    tables.items.c.direction,
+    tables.items.c.position,
+]
+"""What `placed` wants of a row, in its order."""
+
 INSERT_ITEM = Statement(
-    tables.items.insert().prefix_with("OR IGNORE", dialect="sqlite").values(statements.params(tables.items))
+    statements.insert(tables.items).values(statements.params(tables.items)).on_conflict_do_nothing()
+)
+INSERT_LABEL = Statement(
+    statements.insert(tables.labels).values(statements.params(tables.labels)).on_conflict_do_nothing()
 )
 
 
@@ -40,6 +56,9 @@ class Outcome(Struct, frozen=True, omit_defaults=True):
     warnings: tuple[str, ...] = ()
     cost: float | None = None
     attempts: tuple[Attempt, ...] = ()
+    considered: tuple[Considered, ...] = ()
+    shares: Shares | None = None
+    partial: bool = False
 
 
 _encoder = msgspec.json.Encoder()
@@ -58,22 +77,69 @@ def item(data: str) -> items.Item:
 
 
 def item_row(
-    value: items.Item, *, response_id: str, organization_id: str, direction: Direction, position: int
-) -> tuple[Value, ...]:
-    return INSERT_ITEM.bind(
-        response_id=response_id,
-        direction=direction,
-        position=position,
-        id=value.id,
-        organization_id=organization_id,
-        type=type_name(value),
-        data=text(value),
+    value: items.Item, *, owner_id: str, organization_id: str, direction: Direction, position: int
+) -> dict[str, Value]:
+    """The values of `INSERT_ITEM`."""
+    return {
+        "owner_id": owner_id,
+        "direction": direction,
+        "position": position,
+        "id": value.id,
+        "organization_id": organization_id,
+        "type": type_name(value),
+        "data": text(value),
+        "hidden": False,
+    }
+
+
+def placed(row: Row) -> PlacedItem:
+    """`row` holds the columns of `PLACED`."""
+    data, owner_id, created_at, place, direction, position = row
+    return PlacedItem(_item.decode(data), owner_id, created_at, (place, direction, position))
+
+
+def label_rows(
+    organization_id: str, kind: Literal["thread", "response"], labelled_id: str, metadata: Mapping[str, str]
+) -> list[dict[str, Value]]:
+    """The values of `INSERT_LABEL`."""
+    return [
+        {"organization_id": organization_id, "kind": kind, "id": labelled_id, "key": key, "value": value}
+        for key, value in metadata.items()
+    ]
+
+
+def label_values(metadata: Mapping[str, str]) -> dict[str, Value]:
+    """What fills as many `labelled`."""
+    values: dict[str, Value] = {}
+    for place, (key, value) in enumerate(metadata.items()):
+        values |= {f"key_{place}": key, f"value_{place}": value}
+    return values
+
+
+def labelled(kind: Literal["thread", "response"], id_: sa.Column[str], place: int) -> sa.ColumnElement[bool]:
+    """Whether what has this id has a pair of metadata.
+
+    It is looked up for each row: as a join, PostgreSQL without statistics reads all labels for each of them.
+    """
+    labels = tables.labels
+    found = sa.select(labels.c.id).where(
+        labels.c.organization_id == param("organization_id"),
+        labels.c.kind == kind,
+        labels.c.key == param(f"key_{place}"),
+        labels.c.value == param(f"value_{place}"),
+        labels.c.id == id_,
     )
+    return found.correlate(id_.table).limit(1).scalar_subquery().is_not(None)
 
 
 def type_name(value: items.Item) -> str:
     """The tag that the item's JSON bears."""
-    return str(value.__struct_config__.tag)
+    return tag(type(value))
+
+
+def tag(of: type[items.Item]) -> str:
+    """What `type_name` says of all items of a type."""
+    return str(of.__struct_config__.tag)
 
 
 def outcome(value: Response) -> str:
@@ -85,6 +151,9 @@ def outcome(value: Response) -> str:
             warnings=value.warnings,
             cost=value.cost,
             attempts=value.attempts,
+            considered=value.considered,
+            shares=value.shares,
+            partial=value.partial,
         )
     )
 
@@ -101,7 +170,7 @@ def request_text(value: Response) -> str:
 def response(row: Row, parts: Iterable[tuple[str, str]]) -> Response:
     """`row` holds the columns of `RESPONSE`; `parts` are direction and data of its items, in order."""
     (
-        response_id, organization_id, key_id, thread_id, status, model, provider,
+        response_id, organization_id, key_id, user_id, thread_id, status, model, provider,
         created_at, completed_at, request_data, outcome_data,
     ) = row  # fmt: skip
     both: dict[str, list[items.Item]] = {"in": [], "out": []}
@@ -112,6 +181,7 @@ def response(row: Row, parts: Iterable[tuple[str, str]]) -> Response:
         id=response_id,
         organization_id=organization_id,
         key_id=key_id,
+        user_id=user_id,
         thread_id=thread_id,
         status=status,
         model=model,
@@ -126,14 +196,17 @@ def response(row: Row, parts: Iterable[tuple[str, str]]) -> Response:
         warnings=end.warnings,
         cost=end.cost,
         attempts=end.attempts,
+        considered=end.considered,
+        shares=end.shares,
+        partial=end.partial,
     )
 
 
-def thread(row: Sequence[Any]) -> Thread:
-    """`row` holds the columns of the table, then the number of messages."""
+def thread(row: Row) -> Thread:
+    """`row` holds the columns of the table."""
     (
-        organization_id, thread_id, created_at, updated_at, last_message_at,
-        title, metadata, last_model, pinned_at, message_count,
+        organization_id, thread_id, created_at, updated_at, last_message_at, title, metadata, last_model,
+        pinned_at, assistant_id, user_id, visible, message_count, places,
     ) = row  # fmt: skip
     return Thread(
         id=thread_id,
@@ -145,5 +218,29 @@ def thread(row: Sequence[Any]) -> Thread:
         metadata=_words.decode(metadata),
         last_model=last_model,
         message_count=message_count,
+        places=places,
         pinned_at=pinned_at,
+        assistant_id=assistant_id,
+        user_id=user_id,
+        visible=bool(visible),
     )
+
+
+def thread_values(value: Thread) -> dict[str, Value]:
+    """The columns of the table."""
+    return {
+        "organization_id": value.organization_id,
+        "id": value.id,
+        "created_at": value.created_at,
+        "updated_at": value.updated_at,
+        "last_message_at": value.last_message_at,
+        "title": value.title,
+        "metadata": text(value.metadata),
+        "last_model": value.last_model,
+        "pinned_at": value.pinned_at,
+        "assistant_id": value.assistant_id,
+        "user_id": value.user_id,
+        "visible": value.visible,
+        "message_count": value.message_count,
+        "places": value.places,
+    }

@@ -4,17 +4,18 @@ import sqlite3
 from pathlib import Path
 
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from freddy.server.core import errors
 from freddy.server.stores.sql.tables import metadata
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration. Known without Alembic, which takes long to import and is seldom needed."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-_STAMP = (
+STAMP = (
     "CREATE TABLE alembic_version (\n\tversion_num VARCHAR(32) NOT NULL, \n"
     "\tCONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)\n)"
 )
@@ -47,9 +48,8 @@ def version(connection: sqlite3.Connection) -> str | None:
     return row[0] if row else None
 
 
-def definition() -> list[str]:
-    """The statements that make the schema from nothing, equal to running every migration."""
-    dialect = sqlite.dialect()
+def definition(dialect: Dialect) -> list[str]:
+    """The statements that make the schema from nothing, equal to running every migration on such a database."""
     statements = []
     for table in metadata.sorted_tables:
         statements.append(str(CreateTable(table).compile(dialect=dialect)))
@@ -64,7 +64,7 @@ def _create(connection: sqlite3.Connection, head: str) -> bool:
     try:
         empty = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
         if empty:
-            for statement in (*definition(), _STAMP):
+            for statement in (*definition(sqlite.dialect()), STAMP):
                 connection.execute(statement)
             connection.execute("INSERT INTO alembic_version VALUES (?)", (head,))
         connection.execute("COMMIT")

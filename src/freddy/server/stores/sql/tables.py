@@ -17,8 +17,12 @@ organizations = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.Column("deleted_at", sa.BigInteger),
+    sa.Column("data", sa.Text, nullable=False),
 )
 
+# `organization_ids` are all that the key reaches, `organization_id` the one that it implies and that lists it.
 api_keys = sa.Table(
     "api_keys",
     metadata,
@@ -31,6 +35,9 @@ api_keys = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("expires_at", sa.BigInteger),
     sa.Column("revoked_at", sa.BigInteger),
+    sa.Column("organization_id", sa.Text, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Index(None, "organization_id", "created_at", "id"),
 )
 
 # `data` of users, organizations and keys is the JSON of what is never asked for alone.
@@ -121,7 +128,31 @@ threads = sa.Table(
     sa.Column("metadata", sa.Text, nullable=False),
     sa.Column("last_model", sa.Text),
     sa.Column("pinned_at", sa.BigInteger),
+    sa.Column("assistant_id", sa.Text),
+    sa.Column("user_id", sa.Text),
+    sa.Column("visible", sa.Boolean, nullable=False),
+    sa.Column("message_count", sa.Integer, nullable=False),
+    sa.Column("places", sa.BigInteger, nullable=False),
     sa.Index(None, "organization_id", "created_at", "id"),
+)
+PINNED = threads.c.pinned_at.is_not(None)
+sa.Index(
+    "ix_threads_pinned",
+    threads.c.organization_id,
+    threads.c.pinned_at,
+    threads.c.id,
+    sqlite_where=PINNED,
+    postgresql_where=PINNED,
+)
+OWNED = threads.c.user_id.is_not(None)
+sa.Index(
+    "ix_threads_user",
+    threads.c.organization_id,
+    threads.c.user_id,
+    threads.c.created_at,
+    threads.c.id,
+    sqlite_where=OWNED,
+    postgresql_where=OWNED,
 )
 
 # What was added to a thread, in the order in which it was: a response that succeeded, or items put there by hand.
@@ -131,13 +162,13 @@ entries = sa.Table(
     metadata,
     sa.Column("organization_id", sa.Text, primary_key=True),
     sa.Column("thread_id", sa.Text, primary_key=True),
-    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("place", sa.BigInteger, primary_key=True),
     sa.Column("owner_id", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.ForeignKeyConstraint(
         ["organization_id", "thread_id"], ["threads.organization_id", "threads.id"], ondelete="CASCADE"
     ),
-    sa.Index(None, "owner_id"),
+    sa.Index(None, "owner_id", "organization_id", "thread_id"),
 )
 
 # Pairs of the metadata of threads and responses, to find them by. `id` is that of the thread or response.
@@ -157,10 +188,11 @@ labels = sa.Table(
 responses = sa.Table(
     "responses",
     metadata,
-    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
     sa.Column("id", sa.Text, nullable=False, unique=True),
     sa.Column("organization_id", sa.Text, nullable=False),
     sa.Column("key_id", sa.Text),
+    sa.Column("user_id", sa.Text),
     sa.Column("thread_id", sa.Text),
     sa.Column("previous_response_id", sa.Text),
     sa.Column("status", sa.Text, nullable=False),
@@ -173,9 +205,8 @@ responses = sa.Table(
     sa.ForeignKeyConstraint(
         ["organization_id", "thread_id"], ["threads.organization_id", "threads.id"], ondelete="CASCADE"
     ),
+    sa.Index(None, "organization_id", "seq"),
 )
-SUCCEEDED = ("completed", "incomplete", "requires_action")
-"""The states of the responses whose items are part of their thread."""
 THREADED = responses.c.thread_id.is_not(None)
 # Written out, because SQLite uses a partial index only where a query repeats its condition in so many words.
 UNFINISHED = sa.text("status IN ('queued', 'in_progress')")
@@ -189,21 +220,22 @@ sa.Index(
 )
 sa.Index("ix_responses_unfinished", responses.c.status, sqlite_where=UNFINISHED, postgresql_where=UNFINISHED)
 
-# `direction` is `in` or `out`; `position` counts from 0 in each. `data` is the JSON of the core item.
+# `owner_id` is a response or an entry put into a thread by hand. `direction` is `in` or `out`; `position` counts from
+# 0 in each. `data` is the JSON of the core item. What is `hidden` was edited away or branched off: its response still
+# has it, its thread does not.
 items = sa.Table(
     "items",
     metadata,
-    sa.Column("response_id", sa.Text, sa.ForeignKey("responses.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("owner_id", sa.Text, primary_key=True),
     sa.Column("direction", sa.Text, primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("id", sa.Text, nullable=False),
     sa.Column("organization_id", sa.Text, nullable=False),
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("data", sa.Text, nullable=False),
+    sa.Column("hidden", sa.Boolean, nullable=False),
     sa.Index(None, "id"),
 )
-MESSAGES = sa.text("type = 'message'")
-sa.Index("ix_items_messages", items.c.response_id, sqlite_where=MESSAGES, postgresql_where=MESSAGES)
 
 # Configured things: assistants, rules, prompts. `data` is the JSON of the kind's own struct; `version` counts from 1.
 records = sa.Table(
@@ -242,6 +274,7 @@ attachments = sa.Table(
     sa.Column("entity_id", sa.Text, nullable=False),
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("character_limit", sa.Integer),
+    sa.Column("active", sa.Boolean, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("updated_at", sa.BigInteger, nullable=False),
     sa.Column("created_by", sa.Text),
@@ -250,7 +283,8 @@ attachments = sa.Table(
 )
 
 # One row for each call of a model or a tool. `cost` is in billionths of a US dollar, null where no price is known.
-# `place` counts the calls of a response from 0: a write that is repeated changes nothing.
+# `place` counts the calls of a response from 0: a write that is repeated changes nothing. `summed` are those that
+# `usage_sums` holds already.
 usage = sa.Table(
     "usage",
     metadata,
@@ -274,16 +308,21 @@ usage = sa.Table(
     sa.Column("estimated", sa.Boolean, nullable=False),
     sa.Column("cost", sa.BigInteger),
     sa.Column("milliseconds", sa.BigInteger, nullable=False),
-    sa.Index(None, "organization_id", "at"),
+    sa.Column("summed", sa.Boolean, nullable=False),
+    sqlite_with_rowid=False,
 )
+UNSUMMED = sa.text("NOT summed")
+sa.Index("ix_usage_unsummed", usage.c.organization_id, sqlite_where=UNSUMMED, postgresql_where=UNSUMMED)
 
-# The same, added up by the hour (Unix seconds of its beginning). Empty strings stand for what is not there.
-# `requests` counts responses: at the first of their calls.
-usage_hours = sa.Table(
-    "usage_hours",
+# The same, added up by the `hour`, `day` and `month` (its `span`) that begins at `start`, in Unix seconds of UTC. Empty
+# strings stand for what is not there; the spans `… of all` have no keys and users. `requests` counts responses: at the
+# first of their calls.
+usage_sums = sa.Table(
+    "usage_sums",
     metadata,
     sa.Column("organization_id", sa.Text, primary_key=True),
-    sa.Column("hour", sa.BigInteger, primary_key=True),
+    sa.Column("span", sa.Text, primary_key=True),
+    sa.Column("start", sa.BigInteger, primary_key=True),
     sa.Column("key_id", sa.Text, primary_key=True),
     sa.Column("user_id", sa.Text, primary_key=True),
     sa.Column("kind", sa.Text, primary_key=True),
@@ -299,6 +338,7 @@ usage_hours = sa.Table(
     sa.Column("cost", sa.BigInteger, nullable=False),
     sa.Column("unpriced", sa.BigInteger, nullable=False),
     sa.Column("milliseconds", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # Answers to POST requests with an idempotency key. `answer` is the body, or null where `response_id` names what

@@ -8,12 +8,13 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
-from freddy.server.stores.sql.commits import Outcome, Work
+from freddy.server.stores.sql.commits import Outcome
+from freddy.server.stores.sql.connection import Work
 
-Job: TypeAlias = tuple[Work, "asyncio.Future[Any]"]
+Job: TypeAlias = tuple[Work[Any], "asyncio.Future[Any]"]
 Jobs: TypeAlias = "SimpleQueue[Job | None]"
 """None ends the worker that takes it."""
-Perform: TypeAlias = Callable[[sqlite3.Connection, Sequence[Work]], Sequence[Outcome]]
+Perform: TypeAlias = Callable[[sqlite3.Connection, Sequence[Work[Any]]], Sequence[Outcome]]
 
 
 class Worker:
@@ -79,7 +80,7 @@ class Worker:
                 job = self._jobs.get_nowait()
         return batch, job is not None
 
-    def _outcomes(self, connection: sqlite3.Connection, works: list[Work]) -> Sequence[Outcome]:
+    def _outcomes(self, connection: sqlite3.Connection, works: list[Work[Any]]) -> Sequence[Outcome]:
         try:
             return self._perform(connection, works)
         except Exception as error:  # noqa: BLE001 — the thread outlives any batch

@@ -1,0 +1,236 @@
+"""Builds the house."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+
+from msgspec import Struct
+from starlette.types import ASGIApp
+
+from freddy.server import upstreams, world
+from freddy.server.accounts import development
+from freddy.server.accounts.provider_keys import ProviderKeys
+from freddy.server.accounts.usage import Bookkeeping, Ledger
+from freddy.server.config import ConfigError, Settings
+from freddy.server.dialects.freddy import Freddy
+from freddy.server.dialects.freddy.response import Units
+from freddy.server.http import app
+from freddy.server.http.auth import Auth, People
+from freddy.server.http.hangups import Hangups
+from freddy.server.http.once import Once
+from freddy.server.http.routes.api_keys import ApiKeyRoutes
+from freddy.server.http.routes.assistants import AssistantRoutes
+from freddy.server.http.routes.audit import AuditRoutes
+from freddy.server.http.routes.auth import AuthRoutes
+from freddy.server.http.routes.conversations import ConversationRoutes
+from freddy.server.http.routes.files import FileRoutes
+from freddy.server.http.routes.health import HealthRoutes
+from freddy.server.http.routes.models import ModelRoutes
+from freddy.server.http.routes.organizations import OrganizationRoutes
+from freddy.server.http.routes.pages import PageRoutes
+from freddy.server.http.routes.prompts import PromptRoutes
+from freddy.server.http.routes.provider_keys import ProviderKeyRoutes
+from freddy.server.http.routes.responses import ResponseRoutes
+from freddy.server.http.routes.rules import RuleRoutes
+from freddy.server.http.routes.threads import ThreadRoutes
+from freddy.server.http.routes.usage import UsageRoutes
+from freddy.server.http.routes.users import UserRoutes
+from freddy.server.knowledge.files import Files
+from freddy.server.knowledge.links import Links
+from freddy.server.knowledge.samples import Samples
+from freddy.server.listeners.metrics import Metrics
+from freddy.server.ports.world import Clock
+from freddy.server.runtime.health import Health
+from freddy.server.runtime.history import History
+from freddy.server.runtime.host import Host
+from freddy.server.runtime.prepare import Configured, Preparation
+from freddy.server.runtime.recorder import Recorder
+from freddy.server.runtime.repeats import Repeats
+from freddy.server.runtime.responses import Responses
+from freddy.server.runtime.route import Means
+from freddy.server.runtime.runner import Runner
+from freddy.server.runtime.threads import Threads
+from freddy.server.sealing import AesSealer
+from freddy.server.stores.channels.memory import MemoryChannel
+from freddy.server.sweeping import swept
+from freddy.server.wiring import engines, limits, models, storage
+from freddy.server.wiring.configured import configured
+from freddy.server.wiring.people import issued, locals_of, offices
+from freddy.server.wiring.storage import Stores
+
+_log = logging.getLogger(__name__)
+
+DISTRIBUTION = "freddy-gateway"
+_FOLLOWABLE = 250
+"""Ended responses whose live events stay in memory, each with its whole request; older ones are told from the store."""
+_SUM_SECONDS = 5.0
+"""Calls are added to their sums so often: what is in no sum yet, every question has to look at."""
+_SWEEP_SECONDS = 600.0
+"""Between two looks for what has expired, and for content that broken uploads left."""
+
+
+class House(Struct, frozen=True):
+    """`host` owns the runs. `development_key` is the ready key of local development mode, None outside it."""
+
+    app: ASGIApp
+    host: Host
+    development_key: str | None
+
+
+@asynccontextmanager
+async def open_house(settings: Settings) -> AsyncIterator[House]:
+    """Everything the server is, opened in order and closed in the opposite one.
+
+    Raises `errors.StorageUnavailable` when the database cannot be opened, OSError for the home folder, and
+    `ConfigError` for upstreams that cannot be.
+    """
+    if wrong := tuple(upstreams.problems(settings)):
+        raise ConfigError(wrong)
+    clock, ids = world.SystemClock(), world.RandomIds()
+    release = version(DISTRIBUTION)
+    async with AsyncExitStack() as stack:
+        stores = await storage.stores(settings, stack)
+        here = await locals_of(settings, stores.accounts, clock=clock, ids=ids)
+        people = await offices(settings, stack, stores, here.ring, clock=clock, ids=ids)
+        kept = configured(settings, stores, people, clock=clock, ids=ids)
+        sealer = AesSealer(settings.secret_keys, file=settings.secret_key_path)
+        brought = ProviderKeys(
+            stores.provider_keys,
+            sealer=sealer,
+            clock=clock,
+            upstreams=frozenset(upstream.name for upstream in settings.upstreams),
+        )
+        files = Files(
+            store=stores.files,
+            blobs=await asyncio.to_thread(storage.blobs, settings),
+            clock=clock,
+            ids=ids,
+            max_bytes=settings.files.max_bytes,
+            samples=Samples(development.ORGANIZATIONS) if settings.development else None,
+        )
+        await _sweep(settings, stack, stores, files, clock=clock)
+        if lost := await stores.responses.fail_unfinished((), int(clock.now())):
+            _log.warning("responses_interrupted", extra={"count": lost})
+        channel = MemoryChannel(
+            clock,
+            keep_seconds=settings.channel.retention_seconds,
+            keep_events=settings.channel.retention_events,
+            keep_runs=_FOLLOWABLE,
+        )
+        engine = await stack.enter_async_context(engines.engine(settings))
+        media, policy = models.media(files, settings), models.policy(settings)
+        means = Means(policy, Health(clock, policy), clock, world.SystemChance(), brought, media)
+        routing = await models.routing(settings, stack, engine, means)
+        metrics = Metrics(release, lambda: engine.state.phase)
+        host = await stack.enter_async_context(
+            Host(
+                runner=Runner(clock=clock, ids=ids),
+                recorder=Recorder(stores.responses, channel, stores.usage),
+                clock=clock,
+                listeners=(metrics,),
+                grace_seconds=settings.server.shutdown_seconds,
+            )
+        )
+        threads = Threads(store=stores.threads, clock=clock, ids=ids, records=stores.records, busy=host.busy)
+        history = History(stores.responses, stores.threads, context_tokens=settings.routing.context_tokens)
+        responses = Responses(
+            preparation=Preparation(
+                routing=routing,
+                history=history,
+                clock=clock,
+                ids=ids,
+                configured=Configured(kept.assistants, kept.prompts, kept.rulebook),
+                media=media,
+                threads=threads,
+            ),
+            host=host,
+            store=stores.responses,
+            channel=channel,
+            repeats=Repeats(stores.repeats, clock),
+            limiter=await limits.limiter(settings, stack, people, spending=stores.usage, clock=clock, ids=ids),
+        )
+        issuer = await issued(settings, people, stores.accounts, stack)
+        auth = Auth(people.verifier, anonymous=here.anonymous, people=People(people.tokens, people.standings, issuer))
+        ledger = Ledger(
+            stores.usage,
+            accounts=stores.accounts,
+            organizations=people.organizations,
+            keys=people.api_keys,
+            clock=clock,
+            organization_defaults=limits.of_organizations(settings),
+            key_defaults=limits.of_keys(settings),
+        )
+        units = Units(settings.accounting.tokens_per_neuron, settings.accounting.tokens_per_synapse)
+        hangups = await stack.enter_async_context(Hangups())
+        longest = settings.server.max_body_bytes
+        yield House(
+            app.build(
+                freddy=Freddy(units),
+                responses=ResponseRoutes(
+                    responses,
+                    ids=ids,
+                    hangups=hangups,
+                    max_body_bytes=longest,
+                    ping_seconds=settings.server.ping_seconds,
+                ),
+                threads=ThreadRoutes(threads, ids=ids, max_body_bytes=longest),
+                models=ModelRoutes(routing),
+                provider_keys=ProviderKeyRoutes(brought, audit=people.audit, max_body_bytes=longest),
+                files=FileRoutes(
+                    files,
+                    Links(sealer, clock),
+                    ids=ids,
+                    hangups=hangups,
+                    max_body_bytes=longest,
+                    public_url=settings.server.public_url,
+                ),
+                health=HealthRoutes(
+                    needed={"database": partial(storage.readable, stores.database)},
+                    told={"embedded_model": partial(engines.told, engine)},
+                    metrics=metrics.render,
+                    version=release,
+                ),
+                pages=PageRoutes(version=release, development=settings.development),
+                auth=auth,
+                clock=clock,
+                ids=ids,
+                requests=metrics,
+                once=Once(stores.repeats, sealer=sealer, clock=clock),
+                others=[
+                    *ConversationRoutes(
+                        threads, resolve=partial(history.resolve, param="items"), ids=ids, max_body_bytes=longest
+                    ).routes(),
+                    *PromptRoutes(kept.prompts, max_body_bytes=longest).routes(),
+                    *AuthRoutes(people.sign_in, auth, clock=clock, issuer=settings.oidc.issuer).routes(),
+                    *OrganizationRoutes(people.organizations, people.users, max_body_bytes=longest).routes(),
+                    *ApiKeyRoutes(people.api_keys, max_body_bytes=longest).routes(),
+                    *UserRoutes(
+                        people.users,
+                        people.sign_in,
+                        people.organizations,
+                        max_body_bytes=longest,
+                        public_url=settings.server.public_url,
+                    ).routes(),
+                    *AuditRoutes(people.audit, people.users, max_body_bytes=longest).routes(),
+                    *UsageRoutes(ledger, units=units, max_body_bytes=longest).routes(),
+                    *AssistantRoutes(kept.assistants, max_body_bytes=longest).routes(),
+                    *RuleRoutes(kept.rules, max_body_bytes=longest).routes(),
+                ],
+            ),
+            host,
+            here.secret,
+        )
+
+
+async def _sweep(settings: Settings, stack: AsyncExitStack, stores: Stores, files: Files, *, clock: Clock) -> None:
+    bookkeeping = Bookkeeping(stores.usage, clock=clock, days=settings.accounting.usage_days)
+    sweeps: dict[str, Callable[[], Awaitable[object]]] = {
+        "files": files.sweep,
+        "repeats": lambda: stores.repeats.expire(int(clock.now())),
+        "usage": bookkeeping.sweep,
+    }
+    await stack.enter_async_context(swept(sweeps, seconds=_SWEEP_SECONDS))
+    await stack.enter_async_context(swept({"usage_sums": bookkeeping.sum_up}, seconds=_SUM_SECONDS))
