@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from freddy.server.accounts import keys
 from freddy.server.core import errors
-from freddy.server.core.accounts import MAY, SCOPES
+from freddy.server.core.accounts import MAY, SCOPES, About, KeyChange
 from freddy.server.world import RandomIds
 from people import Desk
 
@@ -64,6 +64,7 @@ async def test_a_key_is_made_shown_once_and_used(site):
         ({"key_name": "a", "expires_at": True}, 422, "expires_at"),
         ({"key_name": "a", "usage_limit_chf": -1}, 422, "usage_limit_chf"),
         ({"key_name": "a", "limits": {"requests_per_minute": 0}}, 422, "limits.requests_per_minute"),
+        ({"key_name": "a", "limits": {"monthly_budget": 5}, "monthly_budget": 7}, 422, "monthly_budget"),
         ({"key_name": "a", "limits": {"requests_per_hour": 1}}, 400, "limits.requests_per_hour"),
         ({"key_name": "a", "metadata": {"a": 1}}, 422, "metadata.a"),
         ({"key_name": "a", "name_of_key": "b"}, 400, "name_of_key"),
@@ -263,3 +264,20 @@ async def test_keys_of_a_deleted_organization_are_refused_until_it_is_restored(d
     assert (await desk.caller("ann@example.com")).organization_ids == ()
     await desk.office.organizations.restore(None, "org_a")
     assert (await desk.enter(minted.secret)).key_id == minted.key.id
+
+
+async def test_nobody_takes_over_a_key_that_reaches_where_they_do_not(desk: Desk):
+    await desk.user("ann@example.com", role="owner")
+    ann = await desk.caller("ann@example.com")
+    wide = await desk.office.api_keys.create(ann, "wide", scopes=("keys:manage", "organizations:manage"))
+    await desk.office.organizations.create(await desk.enter(wide.secret), "Another", about=About())
+    with pytest.raises(errors.PermissionDenied) as refused:
+        await desk.office.api_keys.rotate(ann, wide.key.id)
+    assert refused.value.param == "key_id"
+    with pytest.raises(errors.PermissionDenied):
+        await desk.office.api_keys.change(ann, wide.key.id, KeyChange(scopes=SCOPES))
+    # What takes nothing over is allowed, and to itself the key may do all of it.
+    assert (await desk.office.api_keys.change(ann, wide.key.id, KeyChange(name="b"))).name == "b"
+    rotated = await desk.office.api_keys.rotate(await desk.enter(wide.secret), wide.key.id)
+    assert len((await desk.enter(rotated.secret)).organization_ids) == 2
+    assert (await desk.office.api_keys.delete(ann, wide.key.id)).id == wide.key.id

@@ -39,6 +39,20 @@ async def test_a_user_does_not_write_into_the_threads_of_others(two):
     assert (await bob.ask("GET", "/v1/threads")).json()["data"] == []
 
 
+async def test_a_thread_is_bound_to_no_assistant_that_its_user_may_not_use(two):
+    ann, bob = two
+    private = (await ann.ask("POST", "/v1/assistants", {"name": "Mine", "access_mode": "private"})).json()["id"]
+    thread = (await bob.ask("POST", "/v1/threads", {})).json()["id"]
+    for method, path in (("POST", "/v1/threads"), ("PATCH", f"/v1/threads/{thread}")):
+        assert (await ann.ask("POST", "/v1/threads", {"assistant_id": private})).status_code == 201
+        refused = await bob.ask(method, path, {"assistant_id": private})
+        unknown = await bob.ask(method, path, {"assistant_id": "asst_none"})
+        assert refused.status_code == unknown.status_code == 404
+        told = refused.json()["error"]
+        assert (told["code"], told["param"]) == ("assistant_not_found", "assistant_id")
+        assert refused.text.replace(private, "asst_none") == unknown.text
+
+
 @promise(17)
 @promise(31)
 async def test_rules_are_disabled_with_a_key_only(site):

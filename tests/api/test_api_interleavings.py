@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from interleavings import BUDGET, MOST, NANOS, RUNS, Ask, Burst, Cancel, Crash, Leave, Play, Release, Step
 
@@ -36,8 +36,40 @@ _steps = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(_steps, min_size=3, max_size=18))
+_STREAM, _BACKGROUND = Ask(does="holds", way="stream"), Ask(does="holds", way="background")
+STOPPED = [
+    _STREAM,
+    _BACKGROUND,
+    Ask(does="holds"),
+    Cancel(0, racing=False),
+    Cancel(0, racing=True),
+    Leave(0, racing=True),
+]
+LEFT = [_STREAM, Ask(does="holds"), Leave(0, racing=False), Leave(0, racing=False), Ask(does="breaks"), Ask()]
+EDITED = [
+    *(Ask(), Ask(way="stream"), Ask(does="holds", way="stream", edits=1), Ask(), Ask(does="holds", edits=1)),
+    *(Release(0), Ask(thread=1), Release(0), Ask(edits=2, behind=True), Ask(does="faults", edits=0)),
+]
+KILLED = [
+    Ask(),
+    _STREAM,
+    _BACKGROUND,
+    Crash((Ask(way="stream"), Ask()), 40),
+    Ask(edits=0),
+    Crash((), 0),
+    _STREAM,
+    Ask(),
+]
+SPENT = [Ask(written=MOST) for _ in range(BUDGET // MOST)] + [Ask(), Crash((), 0), Ask(), Ask(most=1)]
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(_steps, min_size=8, max_size=24))
+@example(STOPPED)
+@example(LEFT)
+@example(EDITED)
+@example(KILLED)
+@example(SPENT)
 def test_nothing_is_lost_doubled_mixed_up_or_held(steps):
     asyncio.run(_perform(steps))
 

@@ -79,3 +79,25 @@ async def test_requests_with_one_key_at_once_begin_one_response(gateway, upstrea
     gate.open()
     assert len({reply.json()["id"] for reply in await asked}) == 1
     assert len(upstream.calls) == 1
+
+
+async def test_an_answer_is_told_again_only_to_who_may_do_the_same(gateway):
+    strong, weak = await gateway.mint("org_a"), await gateway.mint("org_a", scopes=["models:read"])
+    path, body = "/v1/organizations/org_a/api-keys", {"key_name": "x", "scopes": ["models:read"]}
+    made = await gateway.http(strong.secret).post(path, json=body, headers=KEY)
+    assert made.status_code == 201
+    other = await gateway.http(weak.secret).post(path, json=body, headers=KEY)
+    assert (other.status_code, other.json()["error"]["param"]) == (409, "Idempotency-Key")
+    again = await gateway.http(strong.secret).post(path, json=body, headers=KEY)
+    assert again.content == made.content
+
+
+async def test_a_body_that_nobody_reads_belongs_to_the_request_too(gateway):
+    thread = (await gateway.http().post("/v1/threads", json={})).json()["id"]
+    first, again = [
+        await gateway.http().post(f"/v1/threads/{thread}/pin", json={"why": "best"}, headers=KEY) for _ in range(2)
+    ]
+    assert (first.status_code, again.status_code, again.content) == (200, 200, first.content)
+    assert again.headers["idempotent-replayed"] == "true"
+    other = await gateway.http().post(f"/v1/threads/{thread}/pin", json={"why": "first"}, headers=KEY)
+    assert other.status_code == 409

@@ -74,6 +74,17 @@ async def test_an_organization_that_is_there_stays_as_it_is(accounts: AccountSto
     assert await actions(database) == ["one"]
 
 
+async def test_an_organization_comes_with_the_key_that_reaches_it_or_not_at_all(accounts: AccountStore) -> None:
+    await accounts.add_organization(ACME_ITSELF)
+    await accounts.add_key(key("a"))
+    more = Organization(id=OTHERS, name="Others", created_at=1)
+    with pytest.raises(errors.NotFound):
+        await accounts.add_organization(more, key_id="key_none")
+    assert await accounts.find_organization(OTHERS) is None
+    await accounts.add_organization(more, key_id=key("a").id)
+    assert await accounts.get_key(ACME, key("a").id) == replace(key("a"), organization_ids=(ACME, OTHERS))
+
+
 async def test_an_organization_is_changed_as_one_with_what_is_told_of_it(
     accounts: AccountStore, database: Database
 ) -> None:

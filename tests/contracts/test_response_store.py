@@ -199,6 +199,22 @@ async def test_what_a_dead_process_left_is_failed(responses: ResponseStore) -> N
     assert await responses.fail_unfinished([alive.id], 3_000) == 0
 
 
+async def test_what_was_only_taken_for_dead_has_the_end_that_its_maker_tells(responses: ResponseStore) -> None:
+    ended, failed = completed(begun("a"), "done"), replace(begun("b"), status="failed", completed_at=9)
+    failed = replace(failed, failure=errors.Failure(message="No", code="other"))
+    for response in (ended, failed):
+        await responses.open(beginning(response))
+    await responses.add_items(ended.id, 0, ended.output)
+    assert await responses.fail_unfinished((), 2_000) == 2
+    await responses.finish(failed)
+    await responses.finish(ended)
+    # That is an end like any other: another one changes nothing.
+    await responses.finish(replace(ended, status="cancelled", completed_at=5_000))
+    await responses.finish(replace(failed, status="cancelled", completed_at=5_000))
+    assert await responses.get(ACME, ended.id) == ended
+    assert await responses.get(ACME, failed.id) == failed
+
+
 @pytest.mark.parametrize(
     ("page", "texts", "more"),
     [

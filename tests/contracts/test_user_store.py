@@ -67,6 +67,18 @@ def entry(number: int, **changes: object) -> Entry:
     return replace(made, **changes)
 
 
+async def test_members_are_found_one_by_one(users: SqlUsers) -> None:
+    await users.add(user("a"), organization=place(), member=member("a"))
+    await users.add(user("b"), organization=place(OTHERS), member=member("b", "owner", OTHERS))
+    assert await users.owner(ACME) is None
+    await users.add(user("d"), member=replace(member("d", "owner"), created_at=3))
+    await users.add(user("c"), member=replace(member("c", "owner"), created_at=2))
+    assert (await users.owner(ACME), await users.owner(OTHERS)) == ("usr_c", "usr_b")
+    assert await users.member(ACME, "usr_a") == (member("a"), user("a"))
+    assert await users.member(ACME, "usr_b") is None
+    assert await users.member(ACME, "usr_none") is None
+
+
 async def test_a_user_comes_with_organization_and_membership(users: SqlUsers, log: SqlAudit) -> None:
     made = replace(user("a"), reset=Reset("00", 9), last_login_at=5)
     await users.add(made, member=member("a", "owner"), organization=place(), told=(entry(1),))

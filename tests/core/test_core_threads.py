@@ -13,6 +13,7 @@ BOUND = Thread(id="t", organization_id="org_1", created_at=1, updated_at=1, assi
     ("said", "called"),
     [
         ("Hello", "Hello"),
+        ("a\0b", "a b"),
         ("  How do\n foxes hunt?  And why? ", "How do foxes hunt?"),
         ("It costs 3.50 euros. Fine.", "It costs 3.50 euros"),
         ("今日はいい天気です。散歩しよう。", "今日はいい天気です"),

@@ -463,3 +463,16 @@ async def test_the_python_client_does_it_all(gateway):
     assert [one.id async for one in page] == [copied.id, rule.id]
     assert (await client.rules.delete(rule.id, force=True)).deleted
     assert (await client.rules.delete(copied.id)).deleted
+
+
+async def test_the_organization_of_the_path_is_the_only_one_that_is_looked_in(gateway):
+    wide = gateway.http((await gateway.mint("org_a", "org_b")).secret)
+    rule = (await wide.post("/v1/organizations/org_b/rules", json=FORMAL)).json()
+    elsewhere = f"/v1/organizations/org_a/rules/{rule['id']}"
+    for reply in (
+        await wide.get(elsewhere),
+        await wide.patch(elsewhere, json={"content": "Be brief."}),
+        await wide.delete(elsewhere + "?force=true"),
+    ):
+        assert reply.status_code == 404, reply.text
+    assert (await wide.delete(f"{PATH}/{rule['id']}")).status_code == 200

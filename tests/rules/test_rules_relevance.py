@@ -41,6 +41,10 @@ def test_points_are_counted_from_words(fields, context, message, expected):
     assert points(rule(**fields), "Note", subject(context, message)) == expected
 
 
+def test_a_keyword_without_a_letter_is_in_no_message():
+    assert points(rule(keywords=(" ",)), "Note", subject({}, "a b")) == 0
+
+
 def test_the_name_counts_as_well():
     about = subject({}, "Please translate this contract")
     assert points(rule(), "Translate contracts", about) == 2

@@ -1,6 +1,7 @@
 """The room that performs runs, with fakes for all that it needs."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 
 from freddy.server.accounts.limits import Limiter
@@ -62,11 +63,14 @@ class Ear:
     """The port `Listener`."""
 
     def __init__(self) -> None:
+        self.hears: Callable[[], object] = lambda: None
+        """Is called when a run begins."""
         self.started: list[str] = []
         self.finished: list[tuple[str, str, float, float | None]] = []
 
     def run_started(self, response: Response) -> None:
         self.started.append(response.id)
+        self.hears()
 
     def run_finished(self, response: Response, *, seconds: float, first_delta_seconds: float | None) -> None:
         self.finished.append((response.id, response.status, seconds, first_delta_seconds))

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from runtime_stage import CALLER, STRANGER, Stage, check_run
 
 from freddy.server.core import deltas, errors, events, items, request, toolspec
+from freddy.server.core.limits import Limits
 from freddy.server.core.usage import Usage
 from freddy.server.runtime import estimate
 from freddy_fakes import PATIENCE, MemoryResponses, ScriptedModel
@@ -650,6 +651,27 @@ async def test_no_run_begins_whose_end_would_have_to_wait_for_room(stage, stores
     assert (await played.perform(stream=False, store=False)).status == "completed"
 
 
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_end_that_can_never_be_kept_holds_up_no_other_run(stage, stores, stream):
+    method = "finish" if stream else "keep"
+    stores.faults[method] = errors.InvalidInput("A text cannot be kept")
+    played = await stage(deltas.Text("Hello"), STOP)
+    lost = (await played.hear(await played.start(stream=stream)))[-1].response
+    assert (lost.status, lost.failure.code) == ("failed", "invalid_input")
+    del stores.faults[method]
+    assert (await played.perform(stream=stream)).status == "completed"
+
+
+async def test_an_end_that_waited_for_room_and_can_never_be_kept_holds_up_no_other_run(stage, stores):
+    stores.faults["keep"] = errors.StorageUnavailable("The disk is full")
+    played = await stage(deltas.Text("Hello"), STOP)
+    await played.hear(await played.start(stream=False))
+    stores.faults["keep"] = errors.Conflict("The id is taken")
+    await played.start()
+    del stores.faults["keep"]
+    assert (await played.perform(stream=False)).status == "completed"
+
+
 async def test_a_server_that_stops_keeps_the_ends_that_waited_for_room(stores):
     stores.faults["keep"] = errors.StorageUnavailable("The disk is full")
     played = Stage({"scripted": ScriptedModel(deltas.Text("Hello"), STOP)}, stores, PATIENCE)
@@ -680,3 +702,18 @@ async def test_cancelling_while_a_whole_answer_is_being_opened_cancels_it(stage,
     ended = check_run(await played.hear(response))
     assert ended.status == "cancelled"
     assert ended == stores.kept[response.id]
+
+
+async def test_a_run_that_outlives_whoever_began_it_counts_until_it_ends(stage):
+    gate = asyncio.Event()
+    played = await stage(gate, deltas.Text("Hello"), STOP)
+    bounded = replace(CALLER, limits=Limits(concurrent_runs=1))
+    beginning = asyncio.ensure_future(played.start(caller=bounded))
+    played.ear.hears = beginning.cancel
+    with pytest.raises(asyncio.CancelledError):
+        await beginning
+    played.ear.hears = lambda: None
+    with pytest.raises(errors.RateLimited):
+        await played.start(caller=bounded)
+    await played.responses.cancel(played.ear.started[0], CALLER)
+    assert await played.start(caller=bounded)

@@ -710,6 +710,8 @@ NOT_A_NAME = "must be 1 to 64 letters, digits, _ or -, and not begin with a digi
         (ask(model=""), "model", "model must not be empty"),
         (ask(rules=["a", 1]), "rules[1]", "rules[1] must be a string"),
         (ask(metadata={str(n): "" for n in range(17)}), "metadata", "metadata must have at most 16 pairs"),
+        (ask(metadata={"a": "b\0"}), "metadata", "metadata must not have the character U+0000 in it"),
+        (ask(metadata={"\0": "b"}), "metadata", "metadata must not have the character U+0000 in it"),
         (ask(metadata={"k" * 65: ""}), "metadata", "metadata must have keys of at most 64 characters"),
         (
             ask(metadata={"k": "v" * 513}),

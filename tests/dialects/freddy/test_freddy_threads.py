@@ -199,6 +199,7 @@ def test_every_spelling_of_a_thread_key_means_the_same(spelling, name):
     ("body", "param", "details"),
     [
         ({"title": "x" * 201}, "title", "title must be at most 200 characters long"),
+        ({"title": "a\0"}, "title", "title must not have the character U+0000 in it"),
         ({"title": 1}, "title", "title must be a string"),
         ({"metadata": {"k": 1}}, "metadata.k", "metadata.k must be a string"),
         ({"id": "a b"}, "id", "id must be 1 to 128 letters, digits, _, -, . or :"),

@@ -81,9 +81,10 @@ class ApiKeys:
             self._require_ahead(asked.expires_at)
 
         def alter(key: ApiKey) -> ApiKey:
-            if asked.scopes is not UNSET:
-                # Those it has already may stay.
-                _require_own(caller, set(asked.scopes) - set(key.scopes))
+            more = set() if asked.scopes is UNSET else set(asked.scopes) - set(key.scopes)
+            if more:  # those it has already may stay
+                _require_own(caller, more)
+                _require_reach(caller, key)
             return _changed(key, asked)
 
         return await self._change(caller, key_id, "key.update", alter)
@@ -111,7 +112,7 @@ class ApiKeys:
         """The same key with another secret; the old one is refused at once.
 
         Raises `errors.NotFound`, `errors.Conflict` for a revoked one, and `errors.PermissionDenied` for a key with
-        scopes that the caller lacks: its secret would give them.
+        scopes that the caller lacks, or with organizations: its secret would give them.
         """
         secret = keys.new_secret()
 
@@ -119,6 +120,7 @@ class ApiKeys:
             if key.revoked_at is not None:
                 raise errors.Conflict("The key was revoked", param="key_id", details="make another")
             _require_own(caller, key.scopes)
+            _require_reach(caller, key)
             return replace(key, digest=keys.digest(secret), prefix=keys.shown(secret))
 
         return keys.Minted(await self._change(caller, key_id, "key.rotate", alter), secret)
@@ -203,4 +205,14 @@ def _require_own(caller: Caller, scopes: Sequence[Scope] | set[Scope]) -> None:
             f"You lack scopes that the key would have: {', '.join(lacking)}",
             param="scopes",
             details="name only scopes that you have yourself",
+        )
+
+
+def _require_reach(caller: Caller, key: ApiKey) -> None:
+    """Nobody reaches organizations through a key that are not their own."""
+    if key.id != caller.key_id and not set(key.organization_ids) <= set(caller.organization_ids):
+        raise errors.PermissionDenied(
+            "The key reaches organizations that you do not",
+            param="key_id",
+            details="delete it and make another, or have the operator change it with `freddy keys`",
         )

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from freddy.server.core import ids
-from freddy.server.core.accounts import Caller
+from freddy.server.core.accounts import Caller, Member, User
 from freddy.server.core.audit import ActorType, Change, Entry, changes, length
 from freddy.server.core.rules import Attachment
 from freddy.server.ports.audit import AuditStore, Wanted
@@ -52,6 +52,20 @@ class Audit:
             resource_name=name,
             changes=tuple(changes),
         )
+
+    def of_user(self, caller: Caller | None, action: str, user: User, members: Sequence[Member]) -> list[Entry]:
+        """What is done to an account is told in each of its user's organizations."""
+        return [
+            self.entry(
+                caller,
+                action,
+                organization_id=member.organization_id,
+                resource_type="user",
+                resource_id=user.id,
+                name=user.email,
+            )
+            for member in members
+        ]
 
     async def record(
         self,

@@ -24,6 +24,7 @@ from freddy.server.core.limits import Limits
 from freddy.server.ports.stores import AccountStore, AlterOrganization
 from freddy.server.ports.world import Clock, IdSource
 
+
 class Organizations:
     """A caller of None is the command line. Limits and defaults are remembered for `seconds`."""
 
@@ -76,20 +77,16 @@ class Organizations:
                 details="sign in, or use a key made with `freddy keys create`",
             )
         entry = self._entry(caller, "organization.create", made, old=None)
-        await self._store.add_organization(made, owner=owner, told=(entry,))
-        if caller is not None and caller.key_id is not None:
-            await self._store.change_key(
-                caller.organization_ids[0],
-                caller.key_id,
-                lambda key: (replace(key, organization_ids=(*key.organization_ids, made.id)), ()),
-            )
+        key_id = None if caller is None else caller.key_id
+        await self._store.add_organization(made, owner=owner, key_id=key_id, told=(entry,))
         self._forget()
         return made
 
     async def list(self, caller: Caller) -> Sequence[Organization]:
         """Those that the caller reaches."""
-        reached = set(caller.organization_ids)
-        return [one for one in await self._store.list_organizations() if one.id in reached]
+        found = [await self._store.find_organization(one) for one in caller.organization_ids]
+        there = [one for one in found if one is not None and one.deleted_at is None]
+        return sorted(there, key=lambda one: (one.created_at, one.id))
 
     async def get(self, organization_id: str) -> Organization:
         """Raises `errors.NotFound`."""

@@ -129,7 +129,7 @@ class SignIn:
         def alter(known: User, _: Sequence[str]) -> tuple[User, Sequence[Entry]]:
             if known.password != user.password:
                 raise wrong()
-            told = self._told(caller, known, standing.members, "user.password")
+            told = self._audit.of_user(caller, "user.password", known, standing.members)
             return replace(known, password=hashed, updated_at=now, reset=None), told
 
         await self._store.change(user.id, alter, sessions_end=now, but=caller.session_id)
@@ -148,7 +148,7 @@ class SignIn:
         def alter(known: User, _: Sequence[str]) -> tuple[User, Sequence[Entry]]:
             if not _fits(known, wanted, now):
                 raise unusable("reset_key")
-            told = self._told(_as_caller(known), known, standing.members, "user.password")
+            told = self._audit.of_user(_as_caller(known), "user.password", known, standing.members)
             return replace(known, password=hashed, updated_at=now, reset=None), told
 
         await self._store.change(user_id, alter, sessions_end=now)
@@ -172,7 +172,7 @@ class SignIn:
             updated_at=user.created_at,
         )
         member = Member(organization_id=organization.id, user_id=user.id, role="owner", created_at=user.created_at)
-        told = self._told(_as_caller(user), user, (member,), "user.register")
+        told = self._audit.of_user(_as_caller(user), "user.register", user, (member,))
         await self._store.add(user, member=member, organization=organization, told=told)
         attempt.was_right()
         return user
@@ -269,20 +269,6 @@ class SignIn:
     async def _end(self, session_id: str) -> None:
         await self._store.end_session(session_id, int(self._clock.now()))
         self._standings.forget_session(session_id)
-
-    def _told(self, caller: Caller, user: User, members: Sequence[Member], action: str) -> list[Entry]:
-        """What a user does to their own account is told in each of their organizations."""
-        return [
-            self._audit.entry(
-                caller,
-                action,
-                organization_id=member.organization_id,
-                resource_type="user",
-                resource_id=user.id,
-                name=user.email,
-            )
-            for member in members
-        ]
 
 
 def digest(secret: str) -> bytes:

@@ -180,10 +180,14 @@ class Users:
 
     async def member(self, organization_id: str, user_id: str) -> tuple[Member, User]:
         """Raises `errors.NotFound`."""
-        for member, user in await self._store.members(organization_id):
-            if user.id == user_id:
-                return member, user
-        raise missing(user_id)
+        found = await self._store.member(organization_id, user_id)
+        if found is None:
+            raise missing(user_id)
+        return found
+
+    async def owner(self, organization_id: str) -> str | None:
+        """The id of the first of the owners."""
+        return await self._store.owner(organization_id)
 
     async def set_role(self, caller: Caller | None, organization_id: str, user_id: str, role: Role) -> None:
         """Also makes somebody a member, on the command line. Raises `errors.NotFound`, `errors.Conflict` for the last
@@ -230,7 +234,7 @@ class Users:
             if alone and user.deactivated_at is None:
                 raise _last_owner(alone[0])
             changed = replace(user, deactivated_at=user.deactivated_at or now, updated_at=now, reset=None)
-            return changed, self._user_entries(caller, "user.deactivate", standing)
+            return changed, self._audit.of_user(caller, "user.deactivate", standing.user, standing.members)
 
         return await self._changed(user_id, alter, sessions_end=now)
 
@@ -240,7 +244,7 @@ class Users:
 
         def alter(user: User, _: Sequence[str]) -> tuple[User, Sequence[Entry]]:
             changed = replace(user, deactivated_at=None, updated_at=now)
-            return changed, self._user_entries(caller, "user.activate", standing)
+            return changed, self._audit.of_user(caller, "user.activate", standing.user, standing.members)
 
         return await self._changed(user_id, alter)
 
@@ -257,7 +261,9 @@ class Users:
 
         def alter(user: User, _: Sequence[str]) -> tuple[User, Sequence[Entry]]:
             reset = Reset(sign_in.digest(secret).hex(), expires_at)
-            return replace(user, reset=reset), self._user_entries(caller, "user.reset_password", standing)
+            return replace(user, reset=reset), self._audit.of_user(
+                caller, "user.reset_password", standing.user, standing.members
+            )
 
         await self._changed(user_id, alter)
         return ResetKey(secret, expires_at)
@@ -266,7 +272,8 @@ class Users:
         """Raises `errors.Conflict` for who is a member, `errors.PermissionDenied` for a role above the caller's."""
         _require_rank(caller, role)
         email = address(email)
-        if any(user.email == email for _, user in await self._store.members(organization_id)):
+        known = await self._store.find(email)
+        if known is not None and await self._store.member(organization_id, known.id) is not None:
             raise errors.Conflict("This user is a member already", param="email")
         now = int(self._clock.now())
         secret = sign_in.new_secret(sign_in.INVITATION_PREFIX)
@@ -336,19 +343,6 @@ class Users:
             resource_id=member.user_id,
             changes=changes({"role": old}, {"role": new}),
         )
-
-    def _user_entries(self, caller: Caller | None, action: str, standing: Standing) -> list[Entry]:
-        return [
-            self._audit.entry(
-                caller,
-                action,
-                organization_id=member.organization_id,
-                resource_type="user",
-                resource_id=standing.user.id,
-                name=standing.user.email,
-            )
-            for member in standing.members
-        ]
 
     def _invitation_entry(self, caller: Caller | None, action: str, invitation: Invitation) -> Entry:
         return self._audit.entry(

@@ -106,8 +106,9 @@ def check(prompt: Prompt) -> Prompt:
     parse(prompt.content, "content")
     for name, variable in prompt.variables.items():
         _check_variable(name, variable)
-    for name in prompt.variables:
-        _check_circle(prompt, (name,))
+    used = {name: _used_by_default(prompt, name) for name in prompt.variables}
+    for name in used:
+        _check_circle(used, (name,))
     return prompt
 
 
@@ -233,13 +234,13 @@ def _check_choice(variable: Variable, value: object, param: str) -> None:
         raise errors.InvalidValue(param, f"must be one of {', '.join(_text(choice) for choice in choices)}")
 
 
-def _check_circle(prompt: Prompt, way: tuple[str, ...]) -> None:
-    """Raises `errors.InvalidValue` where the defaults lead back to the first of the way."""
+def _check_circle(used: Mapping[str, Sequence[str]], way: tuple[str, ...]) -> None:
+    """Raises `errors.InvalidValue` where the defaults, which use these variables, lead back to the first of the way."""
     seen = set()
     waiting = [way]
     while waiting:
         way = waiting.pop()
-        for name in _used_by_default(prompt, way[-1]):
+        for name in used.get(way[-1], ()):
             if name == way[0]:
                 raise errors.InvalidValue(
                     f"variables.{name}.default", f"leads back to itself: {' → '.join((*way, name))}"

@@ -91,6 +91,8 @@ def _said(value: str) -> str:
 def _holds(said: str, keyword: str) -> bool:
     """Whether it is there as words of its own. Scripts without blanks know none."""
     keyword = keyword.strip().casefold()
+    if not keyword:
+        return False
     place = said.find(keyword)
     while place >= 0 and keyword.isascii():
         end = place + len(keyword)

@@ -165,16 +165,17 @@ def _fitted(placed: Sequence[_Placed], characters: int, shorten: Shorten) -> tup
             param="rules",
             details=f"they are never left out: shorten them, or give them a lower priority ({names})",
         )
-    kept, dropped = list(placed), []
+    kept: list[_Placed] = []
+    dropped: list[_Placed] = []
     # The lowest go until the others fit in as short as they may become.
     least = needed + sum(_least(one) for one in placed if not one.whole)
     for one in reversed(placed):
-        if least <= characters:
-            break
-        if not one.whole:
+        if one.whole or least <= characters:
+            kept.append(one)
+        else:
             least -= _least(one)
-            kept.remove(one)
             dropped.append(one)
+    kept.reverse()
     over = sum(one.length for one in kept) - characters
     for place in range(len(kept) - 1, -1, -1):
         one = kept[place]

@@ -14,7 +14,7 @@ Spot: TypeAlias = tuple[int, str, int]
 
 LONGEST_TITLE: Final = 200
 _LONGEST_NAME: Final = 60
-_BLANKS: Final = re.compile(r"\s+")
+_BLANKS: Final = re.compile(r"[\s\0]+")
 _SENTENCE: Final = re.compile(r"(?<=[.!?…。！？])\s+|(?<=[。！？])")
 
 

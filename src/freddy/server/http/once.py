@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from freddy.server.core.accounts import Caller
 from freddy.server.http import body
 from freddy.server.http.replies import send_json
 from freddy.server.ports.repeats import Kept, RepeatStore
@@ -47,8 +48,7 @@ class Once:
         if kept.answer is None:
             raise under_way()
         hashed = _Hashed(scope, receive)
-        async for _ in body.chunks(hashed):
-            pass
+        await hashed.rest()
         if hashed.fingerprint() != kept.fingerprint:
             raise other_body()
         told = _decode(await self._sealer.open(kept.answer, ("repeat", *place)))
@@ -59,6 +59,7 @@ class Once:
         try:
             await app(scope, hashed, held)
             if held.keepable:
+                await hashed.rest()
                 answer = msgspec.json.encode(_Answer(held.status, held.body.decode())).decode()
                 sealed = await self._sealer.seal(answer, ("repeat", *place))
                 kept = Kept(hashed.fingerprint(), status=held.status, answer=sealed)
@@ -70,17 +71,27 @@ class Once:
 
 
 class _Hashed:
-    """What is received, and the fingerprint of all of it."""
+    """What is received, and the fingerprint of all of it, and of what its sender may do: answers are for no other."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
-        asked = f"{scope['method']} {scope['path']}?{scope['query_string'].decode('latin-1')}\n"
+        caller: Caller = scope["caller"]
+        who = " ".join((caller.user_id or "", *sorted(caller.scopes)))
+        asked = f"{who}\n{scope['method']} {scope['path']}?{scope['query_string'].decode('latin-1')}\n"
         self._hash = hashlib.sha256(asked.encode())
+        self._whole = False
 
     async def __call__(self) -> Message:
         message = await self._receive()
         self._hash.update(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
         return message
+
+    async def rest(self) -> None:
+        """Receives what nobody has asked for. Raises `ClientGone`."""
+        if not self._whole:
+            async for _ in body.chunks(self):
+                pass
 
     def fingerprint(self) -> bytes:
         return self._hash.digest()

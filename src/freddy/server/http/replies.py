@@ -12,3 +12,9 @@ async def send_json(send: Send, body: bytes, *, status: int = 200, headers: Mapp
     told += [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
     await send({"type": "http.response.start", "status": status, "headers": told})
     await send({"type": "http.response.body", "body": body})
+
+
+async def send_nothing(send: Send) -> None:
+    """It is done, and there is nothing to say of it."""
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})

@@ -67,7 +67,10 @@ class ResponseStore(Protocol):
         ...
 
     async def finish(self, response: Response) -> None:
-        """Keeps the end: status, usage, failure and every output item not yet kept. A first end stays as it is."""
+        """Keeps the end: status, usage, failure and every output item not yet kept. A first end stays as it is.
+
+        What `fail_unfinished` did is none: who made the response knows better.
+        """
         ...
 
     async def get(self, organization_id: str, response_id: str) -> Response | None:
@@ -108,7 +111,8 @@ class ResponseStore(Protocol):
     async def fail_unfinished(self, response_ids_alive: Sequence[str], now: int) -> int:
         """Marks every response that is `queued` or `in_progress` and not alive as failed (`code` `interrupted`).
 
-        Called at start: they belonged to a process that is gone. Returns how many. Output items already kept stay.
+        Called at start: they belonged to a process that is gone, or so it seems. Returns how many. Output items
+        already kept stay.
         """
         ...
 
@@ -238,9 +242,17 @@ class AccountStore(Protocol):
     """
 
     async def add_organization(
-        self, organization: Organization, *, owner: Member | None = None, told: Sequence[Entry] = ()
+        self,
+        organization: Organization,
+        *,
+        owner: Member | None = None,
+        key_id: str | None = None,
+        told: Sequence[Entry] = (),
     ) -> None:
-        """Does nothing when it is there, even deleted."""
+        """Does nothing when it is there, even deleted. The key reaches it from then on.
+
+        Raises `errors.NotFound` for a key that is not there.
+        """
         ...
 
     async def find_organization(self, organization_id: str) -> Organization | None:

@@ -11,9 +11,11 @@ from msgspec.structs import replace
 from freddy.server.core import errors
 from freddy.server.core.accounts import Caller
 from freddy.server.ports.records import Kind, Record, RecordStore
+from freddy.server.ports.stores import Page
 from freddy.server.ports.world import Clock, IdSource
 
 T = TypeVar("T", bound=Struct)
+U = TypeVar("U")
 
 Action: TypeAlias = Literal["created", "updated", "deleted"]
 Changed: TypeAlias = Callable[[Caller, Action, Kind, Record | None, Record | None], Awaitable[None]]
@@ -241,6 +243,24 @@ def page(
     found = [thing for thing in things if not wanted or _has(words(thing), wanted)]
     found.sort(key=lambda thing: _key(thing, listing.sort), reverse=listing.descending)
     return found[listing.offset : listing.offset + listing.limit], len(found)
+
+
+def beside(found: Sequence[U], page: Page, *, id_of: Callable[[U], str], noun: str) -> tuple[Sequence[U], bool]:
+    """The part of a list, which has the newest first, that a page with cursors asks for; and whether more follow.
+
+    Raises `errors.InvalidValue` for a cursor that is none of them.
+    """
+    ordered = found if page.order == "desc" else found[::-1]
+    places = {id_of(one): place for place, one in enumerate(ordered)}
+    for side, cursor in (("after", page.after), ("before", page.before)):
+        if cursor is not None and cursor not in places:
+            raise errors.InvalidValue(side, f"must be the id of a {noun} of this list")
+    first = places[page.after] + 1 if page.after is not None else 0
+    end = places[page.before] if page.before is not None else len(ordered)
+    if page.before is not None and page.after is None:
+        # What is nearest to the cursor; more lies before it.
+        return ordered[max(0, end - page.limit) : end], end > page.limit
+    return ordered[first : min(end, first + page.limit)], end - first > page.limit
 
 
 def _has(words: Iterable[str | None], wanted: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ from freddy.server.core.request import PromptRef, Request
 from freddy.server.ports.records import Record, RecordStore
 from freddy.server.ports.stores import Page
 from freddy.server.ports.world import Clock, IdSource
-from freddy.server.resources.base import MOST, Changed, Collection, Kept, unheard
+from freddy.server.resources.base import MOST, Changed, Collection, Kept, beside, unheard
 
 _LATEST = "latest"
 _LARGEST_VERSION = 2**31 - 1
@@ -49,9 +49,7 @@ class Prompts:
         there are on all pages. Raises `errors.InvalidValue` where the page is next to none of them."""
         words = search.casefold().split()
         found = [one for one in await self._kept.all(caller.organization_id) if _fits(one, words, tags)]
-        if page.order == "asc":
-            found.reverse()
-        shown, more = _paged(found, page)
+        shown, more = beside(found, page, id_of=lambda one: one.id, noun="prompt")
         return shown, more, len(found)
 
     async def change(
@@ -114,21 +112,6 @@ def _fits(kept: Kept[Prompt], words: Sequence[str], tags: Sequence[str]) -> bool
         return False
     text = "\n".join((kept.name, kept.value.description or "", *kept.value.tags)).casefold()
     return all(word in text for word in words)
-
-
-def _paged(found: Sequence[Kept[Prompt]], page: Page) -> tuple[Sequence[Kept[Prompt]], bool]:
-    start, end = 0, len(found)
-    places = {one.id: place for place, one in enumerate(found)}
-    for name, cursor in (("after", page.after), ("before", page.before)):
-        if cursor is not None and cursor not in places:
-            raise errors.InvalidValue(name, "must be the id of a prompt of this list")
-    if page.after is not None:
-        start = places[page.after] + 1
-    if page.before is not None:
-        end = places[page.before]
-    if page.before is not None and page.after is None:
-        return found[max(0, end - page.limit) : end], end > page.limit
-    return found[start : min(end, start + page.limit)], end - start > page.limit
 
 
 def _number(version: str | None) -> int | None:

@@ -309,17 +309,7 @@ def page_of(shown: Sequence[Shown], page: Page) -> tuple[Sequence[Shown], bool]:
 
     Raises `errors.InvalidValue` for a cursor that is none of them.
     """
-    ordered = shown if page.order == "desc" else shown[::-1]
-    places = {one.kept.id: place for place, one in enumerate(ordered)}
-    for side, cursor in (("after", page.after), ("before", page.before)):
-        if cursor is not None and cursor not in places:
-            raise errors.InvalidValue(side, "must be the id of a rule of this list")
-    first = places[page.after] + 1 if page.after is not None else 0
-    end = places[page.before] if page.before is not None else len(ordered)
-    if page.before is not None and page.after is None:
-        # What is nearest to the cursor; more lies before it.
-        return ordered[max(0, end - page.limit) : end], end > page.limit
-    return ordered[first : min(end, first + page.limit)], end - first > page.limit
+    return base.beside(shown, page, id_of=lambda one: one.kept.id, noun="rule")
 
 
 def _fits(one: Shown, wanted: Wanted) -> bool:

@@ -228,7 +228,10 @@ class Host:
             await self._tell(run, last)
         except errors.FreddyError as error:
             _log.error("run_not_kept", extra={"response_id": run.response.id, "code": error.code})
-            self._unkept[run.response.id] = ended
+            if isinstance(error, errors.StorageUnavailable):
+                self._unkept[run.response.id] = ended
+            else:
+                self._recorder.give_up(run)
             await self._tell_unkept(run, last, ended)
         except Exception:  # noqa: BLE001
             _log.exception("run_not_kept", extra={"response_id": run.response.id})
@@ -246,5 +249,11 @@ class Host:
     async def _keep_ends(self) -> None:
         """Raises `errors.StorageUnavailable`: while these wait, a run more would only wait with them."""
         for response_id, ended in tuple(self._unkept.items()):
-            await self._recorder.keep_end(ended)
+            try:
+                await self._recorder.keep_end(ended)
+            except errors.StorageUnavailable:
+                raise
+            except errors.FreddyError as error:
+                # What can never be kept must not hold up what can.
+                _log.error("run_not_kept", extra={"response_id": response_id, "code": error.code})
             self._unkept.pop(response_id, None)

@@ -67,8 +67,11 @@ class Responses:
 
         One that failed or was cancelled is begun anew: whoever asks again wants another try.
         """
-        fingerprint = hashlib.sha256(body).digest()
-        async with self._repeats.once(caller.organization_id, key, fingerprint) as repeat:
+        fingerprint = hashlib.sha256(body)
+        if caller.sees_only is not None:
+            # What it led to is not for the others.
+            fingerprint.update(f"\n{caller.sees_only}".encode())
+        async with self._repeats.once(caller.organization_id, key, fingerprint.digest()) as repeat:
             if (found := await self._again(caller.organization_id, repeat)) is not None:
                 return Started(found)
             prepared = await self._preparation.prepare(request, caller)
@@ -100,7 +103,9 @@ class Responses:
         try:
             await self._host.start(prepared.run, prepared.model, admission)
         except BaseException:
-            await admission.release()
+            # One that is under way settles it when it ends, even where whoever began it is cancelled.
+            if not self._host.performs(prepared.run.response.id):
+                await admission.release()
             raise
         return Started(prepared.run.response, admission.headers())
 

@@ -11,9 +11,9 @@ from freddy.server.core.accounts import Caller
 from freddy.server.core.items import Item, Message
 from freddy.server.core.request import Request
 from freddy.server.core.threads import Change, Thread, changed, check_assistant, name, with_text
-from freddy.server.ports.records import RecordStore
 from freddy.server.ports.stores import ANY_THREAD, Page, PlacedItem, ThreadFilter, ThreadStore
 from freddy.server.ports.world import Clock, IdSource
+from freddy.server.resources.assistants import Assistants
 
 Busy: TypeAlias = Callable[[str, str], bool]
 """Whether a response is being made for this thread of this organization."""
@@ -35,14 +35,14 @@ class Threads:
         store: ThreadStore,
         clock: Clock,
         ids: IdSource,
-        records: RecordStore | None = None,
+        assistants: Assistants | None = None,
         busy: Busy = _never,
     ) -> None:
-        """`records` knows the assistants; without it, any id is taken for one."""
+        """Without `assistants`, any id is taken for one."""
         self._store = store
         self._clock = clock
         self._ids = ids
-        self._records = records
+        self._assistants = assistants
         self._busy = busy
 
     async def create(
@@ -56,8 +56,11 @@ class Threads:
         visible: bool = True,
         messages: Sequence[Item] = (),
     ) -> Thread:
-        """Raises `errors.Conflict` when the id is taken, `errors.NotFound` for an assistant that is not there."""
-        await self._check_assistant(caller.organization_id, assistant_id)
+        """Raises `errors.Conflict` when the id is taken.
+
+        Raises `errors.NotFound` for an assistant that is not there, or not for the caller.
+        """
+        await self._check_assistant(caller, assistant_id)
         now = int(self._clock.now())
         thread = Thread(
             id=thread_id or self._ids.new(ids.THREAD),
@@ -97,7 +100,7 @@ class Threads:
         """Raises `errors.NotFound`, and `errors.Conflict` for another assistant where the thread has messages."""
         thread = await self.get(thread_id, caller)
         if change.assistant_id is not UNSET and change.assistant_id != thread.assistant_id:
-            await self._check_assistant(thread.organization_id, change.assistant_id)
+            await self._check_assistant(caller, change.assistant_id)
         now = int(self._clock.now())
         return await self._alter(thread, lambda kept: changed(kept, change, now))
 
@@ -240,14 +243,9 @@ class Threads:
                 return placed.item.text
         return ""
 
-    async def _check_assistant(self, organization_id: str, assistant_id: str | None) -> None:
-        if assistant_id is None or self._records is None:
-            return
-        record = await self._records.get(organization_id, assistant_id)
-        if record is None or record.kind != "assistant":
-            raise errors.NotFound(
-                f"Assistant with id {assistant_id[:100]!r} not found", param="assistant_id", code="assistant_not_found"
-            )
+    async def _check_assistant(self, caller: Caller, assistant_id: str | None) -> None:
+        if assistant_id is not None and self._assistants is not None:
+            await self._assistants.get(caller, assistant_id)
 
 
 def _seen(having: ThreadFilter, caller: Caller) -> ThreadFilter:

@@ -134,7 +134,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
                 grace_seconds=settings.server.shutdown_seconds,
             )
         )
-        threads = Threads(store=stores.threads, clock=clock, ids=ids, records=stores.records, busy=host.busy)
+        threads = Threads(store=stores.threads, clock=clock, ids=ids, assistants=kept.assistants, busy=host.busy)
         history = History(stores.responses, stores.threads, context_tokens=settings.routing.context_tokens)
         responses = Responses(
             preparation=Preparation(

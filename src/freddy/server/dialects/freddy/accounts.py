@@ -125,8 +125,14 @@ def limits(fields: Fields) -> Limits | UnsetType | None:
 
 
 def budget(fields: Fields, name: str) -> float | UnsetType | None:
-    """US dollars for a month; null takes the budget away."""
-    return fields.number(name, 0, LARGEST_BUDGET) if fields.given(name) else UNSET
+    """US dollars for a month; null takes the budget away. `limits` must not say another."""
+    if not fields.given(name):
+        return UNSET
+    found = fields.number(name, 0, LARGEST_BUDGET)
+    inside = limits(fields)
+    if inside is not UNSET and inside is not None and inside.monthly_budget not in (None, found):
+        raise fields.wrong(name, "and limits.monthly_budget say different things: send one")
+    return found
 
 
 def limits_view(kept: Limits | None) -> LimitsView | None:

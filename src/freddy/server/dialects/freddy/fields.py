@@ -214,6 +214,8 @@ class Fields:
                 raise errors.InvalidValue(
                     f"{self.place('metadata')}.{key}", f"must be at most {_VALUE} characters long"
                 )
+            if "\0" in key or "\0" in each:  # not every database keeps it
+                raise self.wrong("metadata", "must not have the character U+0000 in it")
             pairs[key] = each
         return pairs
 

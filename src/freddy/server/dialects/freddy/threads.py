@@ -160,7 +160,7 @@ def _new_thread(fields: Fields, new_id: ids.NewId) -> NewThread:
         check_thread_id(fields.place("id"), thread_id)
     return NewThread(
         id=thread_id,
-        title=fields.string("title", most=LONGEST_TITLE),
+        title=_title(fields),
         metadata=fields.metadata() or {},
         organization_id=fields.identifier("organization_id"),
         assistant_id=fields.identifier("assistant_id"),
@@ -171,7 +171,7 @@ def _new_thread(fields: Fields, new_id: ids.NewId) -> NewThread:
 
 def decode_thread_update(body: bytes) -> Change:
     fields = _read(body, aliases.THREAD)
-    title, metadata = fields.string("title", most=LONGEST_TITLE), fields.metadata()
+    title, metadata = _title(fields), fields.metadata()
     assistant_id, visible = fields.identifier("assistant_id"), fields.boolean("visible_in_ui")
     return Change(
         title=title if fields.given("title") else UNSET,
@@ -179,6 +179,13 @@ def decode_thread_update(body: bytes) -> Change:
         assistant_id=assistant_id if fields.given("assistant_id") else UNSET,
         visible=UNSET if visible is None else visible,
     )
+
+
+def _title(fields: Fields) -> str | None:
+    title = fields.string("title", most=LONGEST_TITLE)
+    if title is not None and "\0" in title:  # not every database keeps it
+        raise fields.wrong("title", "must not have the character U+0000 in it")
+    return title
 
 
 def decode_message_update(body: bytes) -> str:

@@ -287,6 +287,8 @@ def checked_metadata(metadata: dict[str, str]) -> dict[str, str]:
             raise errors.InvalidValue("metadata", "must have keys of at most 64 characters")
         if len(value) > 512:
             raise errors.InvalidValue("metadata", "must have values of at most 512 characters")
+        if "\0" in key or "\0" in value:  # not every database keeps it
+            raise errors.InvalidValue("metadata", "must not have the character U+0000 in it")
     return metadata
 
 

@@ -12,7 +12,7 @@ from freddy.server.core.accounts import Scope as Right
 from freddy.server.dialects.freddy import organizations as wire
 from freddy.server.http import body, paging
 from freddy.server.http.endpoint import route
-from freddy.server.http.replies import send_json
+from freddy.server.http.replies import send_json, send_nothing
 
 
 class OrganizationRoutes:
@@ -40,7 +40,7 @@ class OrganizationRoutes:
         limit = paging.whole_number(query, "limit", default=20, low=1, high=100)
         paging.truth(query, "active_only")  # those that are not are deleted
         found = await self._organizations.list(scope["caller"])
-        part = [(one, await self._owner(one)) for one in found[skip : skip + limit]]
+        part = [(one, await self._users.owner(one.id)) for one in found[skip : skip + limit]]
         await send_json(send, wire.encode_organizations(part, total=len(found), skip=skip, limit=limit))
 
     async def create(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,8 +63,7 @@ class OrganizationRoutes:
     async def delete(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = _allowed(scope, "organizations:manage")
         await self._organizations.delete(caller, caller.organization_id)
-        await send({"type": "http.response.start", "status": 204, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
+        await send_nothing(send)
 
     async def roles(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send_json(send, wire.encode_roles(_allowed(scope, None).organization_id))
@@ -73,14 +72,7 @@ class OrganizationRoutes:
         await send_json(send, wire.encode_statuses(_allowed(scope, None).organization_id))
 
     async def _tell(self, send: Send, organization: Organization) -> None:
-        await send_json(send, wire.encode_organization(organization, await self._owner(organization)))
-
-    async def _owner(self, organization: Organization) -> str | None:
-        """The first of its owners."""
-        for member, user in await self._users.members(organization.id):
-            if member.role == "owner":
-                return user.id
-        return None
+        await send_json(send, wire.encode_organization(organization, await self._users.owner(organization.id)))
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
         return await body.read(scope, receive, limit=self._max_body_bytes)

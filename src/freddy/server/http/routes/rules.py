@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
 from starlette.requests import Request as HttpRequest
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -125,7 +126,7 @@ class RuleRoutes:
         query = HttpRequest(scope).query_params
         kept, found = await self._rules.attachments(await self._caller(scope, "rules:read"), _id(scope))
         kind = wire.entity(query["entity_type"]) if "entity_type" in query else None
-        active = _truth(query, "is_active")
+        active = paging.maybe(query, "is_active")
         shown = [
             (kept, one) for one in found if kind in (None, one.entity_type) and (active is None or active == one.active)
         ]
@@ -150,7 +151,7 @@ class RuleRoutes:
         kept, changed = await self._rules.change_attachment(
             caller, _id(scope), entity_type=kind, entity_id=entity_id, values=values
         )
-        detailed = _truth(query, "include_rule_details") is not False
+        detailed = paging.maybe(query, "include_rule_details") is not False
         await send_json(send, wire.encode_attachment(kept if detailed else None, changed))
 
     async def detach(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -165,14 +166,16 @@ class RuleRoutes:
         asked = query.get("organization_id") or (entity_id if kind == "organization" else None)
         caller = require(scope["caller"], "rules:read", asked)
         found = await self._rules.of_entity(caller, kind, entity_id)
-        detailed = _truth(query, "include_rule_details") is not False
+        detailed = paging.maybe(query, "include_rule_details") is not False
         await send_json(send, wire.encode_attachments([(kept if detailed else None, one) for kept, one in found]))
 
     async def _caller(self, scope: Scope, needed: accounts.Scope) -> Caller:
         """Within the organization of the path, or else the one that has the rule."""
         caller: Caller = scope["caller"]
         if "organization" in scope["path_params"]:
-            return require(caller, needed, _organization(scope))
+            caller = require(caller, needed, _organization(scope))
+            # The path names it: a rule of another organization is not there, though the key may reach it.
+            return replace(caller, organization_ids=(caller.organization_id,))
         home = await self._rules.home(_id(scope), caller.organization_ids)
         return require(caller, needed, home or caller.organization_id)
 
@@ -204,16 +207,12 @@ def _wanted(query: Mapping[str, str]) -> Wanted:
         category=query.get("category") or None,
         rule_type=query.get("rule_type") or None,
         scope=query.get("scope") or None,
-        is_active=_truth(query, "is_active"),
-        is_public=_truth(query, "is_public"),
+        is_active=paging.maybe(query, "is_active"),
+        is_public=paging.maybe(query, "is_public"),
         entity_type=entity_type,
         entity_id=query.get("entity_id") or None,
-        attached_only=_truth(query, "attached_only"),
+        attached_only=paging.maybe(query, "attached_only"),
     )
-
-
-def _truth(query: Mapping[str, str], name: str) -> bool | None:
-    return paging.truth(query, name) if name in query else None
 
 
 def _organization(scope: Scope, told: str | None = None) -> str | None:

@@ -15,10 +15,11 @@ from freddy.server.accounts.sign_in import SignIn
 from freddy.server.accounts.users import Users
 from freddy.server.core import errors
 from freddy.server.core.accounts import Caller
+from freddy.server.core.accounts import Scope as Right
 from freddy.server.dialects.freddy import users as wire
 from freddy.server.http import body
 from freddy.server.http.endpoint import route
-from freddy.server.http.replies import send_json
+from freddy.server.http.replies import send_json, send_nothing
 
 _SHOWN: Final = re.compile(r"/v1/invitations/validate/[^/]+")
 
@@ -107,7 +108,7 @@ class UserRoutes:
     async def remove(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = _allowed(scope)
         await self._users.remove_member(caller, caller.organization_id, _user_id(scope))
-        await _send_nothing(send)
+        await send_nothing(send)
 
     async def reset_password(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = _allowed(scope)
@@ -146,7 +147,7 @@ class UserRoutes:
         caller = _allowed(scope)
         invitation_id = scope["path_params"]["invitation_id"]
         await self._users.cancel_invitation(caller, caller.organization_id, invitation_id)
-        await _send_nothing(send)
+        await send_nothing(send)
 
     async def show_invitation(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Its secret is the credential."""
@@ -182,7 +183,7 @@ class UserRoutes:
     async def end_session(self, scope: Scope, receive: Receive, send: Send) -> None:
         user_id = access.require_person(scope["caller"])
         await self._sign_in.end_session(user_id, scope["path_params"]["session_id"])
-        await _send_nothing(send)
+        await send_nothing(send)
 
     async def _tell_member(self, send: Send, caller: Caller, user_id: str) -> None:
         await send_json(send, wire.encode_member(*await self._users.member(caller.organization_id, user_id)))
@@ -204,15 +205,10 @@ def _allowed(scope: Scope) -> Caller:
 def _read_allowed(scope: Scope) -> Caller:
     """Colleagues see each other; a key has to have the right to manage them."""
     caller: Caller = scope["caller"]
-    right = None if caller.user_id is not None else "members:manage"
-    return require(caller, right, scope["path_params"]["organization"])  # type: ignore[arg-type]
+    right: Right | None = None if caller.user_id is not None else "members:manage"
+    return require(caller, right, scope["path_params"]["organization"])
 
 
 def _user_id(scope: Scope) -> str:
     user_id: str = scope["path_params"]["user_id"]
     return user_id
-
-
-async def _send_nothing(send: Send) -> None:
-    await send({"type": "http.response.start", "status": 204, "headers": []})
-    await send({"type": "http.response.body", "body": b""})

@@ -104,13 +104,25 @@ class SqlAccounts:
         self._database = database
 
     async def add_organization(
-        self, organization: Organization, *, owner: Member | None = None, told: Sequence[Entry] = ()
+        self,
+        organization: Organization,
+        *,
+        owner: Member | None = None,
+        key_id: str | None = None,
+        told: Sequence[Entry] = (),
     ) -> None:
         async def work(connection: Connection) -> None:
             if not await insert_organization(connection, organization):
                 return
             if owner is not None:
                 await connection.run(_ADD_OWNER, **msgspec.structs.asdict(owner))
+            if key_id is not None:
+                row = await connection.one(_KEY, id=key_id)
+                if row is None:
+                    raise errors.NotFound(f"There is no API key {key_id!r}", param="key_id")
+                key = _key(row)
+                reaching = replace(key, organization_ids=(*key.organization_ids, organization.id))
+                await connection.run(_UPDATE_KEY, id=key_id, **_key_values(reaching))
             await audit.keep(connection, told)
 
         await self._database.write(work)

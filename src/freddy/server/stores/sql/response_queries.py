@@ -9,6 +9,8 @@ from freddy.server.stores.sql.paging import Listing
 from freddy.server.stores.sql.statements import Statement, param
 
 LONGEST_CHAIN = 10_000
+INTERRUPTED = "interrupted"
+"""The code of the failure of responses whose process is gone."""
 
 _responses = tables.responses
 _items = tables.items
@@ -58,9 +60,12 @@ _added = statements.insert(_responses).values(
 )
 ADD = Statement(_added)
 ADD_ONCE = Statement(_added.on_conflict_do_nothing(index_elements=["id"]).returning(_responses.c.thread_id))
+# One that was taken for lost, and was made by another living process after all, has its end when that comes. Texts
+# within JSON have their quotation marks escaped: this can only be the code itself.
+_taken_for_lost = sa.and_(_responses.c.status == "failed", _responses.c.outcome.like(f'%"code":"{INTERRUPTED}"%'))
 END = Statement(
     _responses.update()
-    .where(*_this, tables.UNFINISHED)
+    .where(*_this, sa.or_(tables.UNFINISHED, _taken_for_lost))
     .values({name: param(name) for name in ("status", "model", "provider", "completed_at", "outcome")})
     .returning(_responses.c.thread_id)
 )

@@ -14,7 +14,7 @@ from freddy.server.stores.sql.statements import Statement, Value
 
 _INTERRUPTED = errors.Failure(
     message="The server stopped before the response was finished.",
-    code="interrupted",
+    code=queries.INTERRUPTED,
     details="Send the request again.",
 )
 _ASKED = ("thread_id", "status", "model", "user_id")

@@ -35,13 +35,17 @@ _MEMBERSHIPS = Statement(
     .where(_members.c.user_id == param("user_id"), tables.organizations.c.deleted_at.is_(None))
     .order_by(_members.c.created_at, _members.c.organization_id)
 )
-_MEMBERS = Statement(
-    sa.select(_members, _users)
-    .join(_users, _users.c.id == _members.c.user_id)
-    .where(_members.c.organization_id == param("organization_id"))
-    .order_by(_members.c.created_at, _members.c.user_id)
-)
+_people = sa.select(_members, _users).join(_users, _users.c.id == _members.c.user_id)
+_in_order = (_members.c.created_at, _members.c.user_id)
+_MEMBERS = Statement(_people.where(_members.c.organization_id == param("organization_id")).order_by(*_in_order))
+_PERSON = Statement(_people.where(*_this_member))
 _MEMBER = Statement(sa.select(_members).where(*_this_member))
+_OWNER = Statement(
+    sa.select(_members.c.user_id)
+    .where(_members.c.organization_id == param("organization_id"), _members.c.role == "owner")
+    .order_by(*_in_order)
+    .limit(sa.literal_column("1"))
+)
 _OWNERS = Statement(
     sa.select(_members.c.user_id)
     .join(_users, _users.c.id == _members.c.user_id)
@@ -174,9 +178,15 @@ class SqlUsers:
         return await self._database.write(work)
 
     async def members(self, organization_id: str) -> Sequence[tuple[Member, User]]:
-        found = await self._all(_MEMBERS, organization_id=organization_id)
-        width = len(_members.columns)
-        return [(_member(row[:width]), _user(row[width:])) for row in found]
+        return [_person(row) for row in await self._all(_MEMBERS, organization_id=organization_id)]
+
+    async def member(self, organization_id: str, user_id: str) -> tuple[Member, User] | None:
+        found = await self._all(_PERSON, organization_id=organization_id, user_id=user_id)
+        return _person(found[0]) if found else None
+
+    async def owner(self, organization_id: str) -> str | None:
+        found = await self._all(_OWNER, organization_id=organization_id)
+        return found[0][0] if found else None
 
     async def change_member(self, organization_id: str, user_id: str, alter: AlterMember) -> Member | None:
         async def work(connection: Connection) -> Member | None:
@@ -350,6 +360,11 @@ def _member_values(member: Member) -> dict[str, Value]:
 def _member(row: Row) -> Member:
     organization_id, user_id, role, created_at = row
     return Member(organization_id=organization_id, user_id=user_id, role=role, created_at=created_at)
+
+
+def _person(row: Row) -> tuple[Member, User]:
+    width = len(_members.columns)
+    return _member(row[:width]), _user(row[width:])
 
 
 def _session_values(session: Session) -> dict[str, Value]:
