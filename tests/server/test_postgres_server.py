@@ -13,7 +13,8 @@ from freddy_upstream import Upstream
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
+    # It is stopped as by a crash right after its tables were made: those are to be there again.
+    with postgres_server("synchronous_commit=on") as server:
         yield server
 
 

@@ -366,6 +366,7 @@ FAULTS = [
     ({"metadata": {str(n): "" for n in range(17)}}, "metadata", 422, "invalid_value"),
     ({"metadata": {"k" * 65: ""}}, "metadata", 422, "invalid_value"),
     ({"metadata": {"k": "v" * 513}}, "metadata", 422, "invalid_value"),
+    ({"metadata": {"k": "v\0"}}, "metadata", 422, "invalid_value"),
     ({"truncation": "some"}, "truncation", 422, "invalid_value"),
     ({"reasoning": {"effort": "huge"}}, "reasoning.effort", 422, "invalid_value"),
     ({"reasoning": {"generate_summary": "x"}}, "reasoning.generate_summary", 422, "invalid_value"),
