@@ -204,6 +204,7 @@ async def _check(runs: list[tuple[list[Vendor], bool, bool, bool]], faults: list
                 ended.append(await _end(host, channel, run.response.id, vendors))
 
         # What is owed is kept with the next that is.
+        faulty.faults.clear()
         await recorder.keep_end(replace(ended[-1], id="resp_last", request=_request(kept=False), calls=()))
         kept_rows = await database.read(lambda connection: connection.all(_ALL))
         asked = Question(organization_id=ORGANIZATION, slices=periods.slices(0, int(clock.now()) + 1))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
-from freddy.server.core.events import Event, Finished
+from freddy.server.core.events import Event, Failed, Finished
 from freddy.server.ports.channel import Batch
 from freddy.server.ports.world import Clock
 
@@ -112,11 +112,17 @@ class _Run:
                     yield place, batch
                     place += len(batch)
                 elif self.over:
+                    if place > len(self.events):
+                        # It had heard more numbers than there are, from another process: it still hears the end.
+                        yield place, self._ending()
                     return
                 else:
                     await self.wait_more()
         finally:
             self.followers -= 1
+
+    def _ending(self) -> Sequence[Event]:
+        return self.events[-2:] if isinstance(self.events[-2], Failed) else self.events[-1:]
 
     async def wait_more(self) -> None:
         more: asyncio.Future[None] = asyncio.get_running_loop().create_future()

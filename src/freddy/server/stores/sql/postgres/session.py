@@ -21,7 +21,8 @@ _JOIN = f"SELECT pg_current_xact_id()::text, pg_advisory_xact_lock_shared({WRITE
 # Nobody else writes then: nothing can fail for the sake of others, and each statement sees all that was written.
 _BEGIN_ALONE = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _JOIN_ALONE = f"SELECT pg_current_xact_id()::text, pg_advisory_xact_lock({WRITERS})"
-_STATUS = "SELECT pg_xact_status($1::text::xid8)"
+_STATUS = "SELECT pg_xact_status($1::text::xid8), pg_postmaster_start_time()::text"
+_STARTED = "SELECT pg_postmaster_start_time()::text"
 _LOOKS = 50
 _BETWEEN_LOOKS = 0.1
 _BETWEEN_CONNECTS = 0.2
@@ -137,6 +138,8 @@ class Session:
         self._patience = patience
         self._reach = reach or Reach()
         self._raw: Raw | None = None
+        self._started = ""
+        """When the server was, to which the connection led last."""
 
     async def open(self) -> Raw:
         """Raises `Away`."""
@@ -157,6 +160,7 @@ class Session:
         A transaction that is `alone` waits until no other writes, and holds the others up.
         """
         raw = await self._connected()
+        started = self._started
         transaction = Transaction(raw)
         values = []
         try:
@@ -171,7 +175,7 @@ class Session:
             await raw.execute("COMMIT")
         except Exception as error:
             await self._roll_back(raw, error)
-            if not faults.lost(error) or not await self._was_committed(name):
+            if not faults.lost(error) or not await self._was_committed(name, started):
                 raise Failed(error, again=faults.passing(error) or faults.lost(error)) from error
         return values
 
@@ -203,7 +207,9 @@ class Session:
         until = asyncio.get_running_loop().time() + self._patience
         while True:
             try:
-                self._raw = await connect(self._address, timeout=self._patience)
+                raw = await connect(self._address, timeout=self._patience)
+                self._started = await raw.fetchval(_STARTED)
+                self._raw = raw
             except Exception as error:
                 if not faults.worth_waiting(error):
                     raise Away(faults.translated(error)) from error
@@ -229,13 +235,19 @@ class Session:
         if raw is not None:
             raw.terminate()
 
-    async def _was_committed(self, name: str) -> bool:
-        """What became of the transaction with this name, whose connection was lost while it committed."""
-        status = "in progress"
+    async def _was_committed(self, name: str, started: str) -> bool:
+        """What became of the transaction with this name, whose connection was lost while it committed.
+
+        A server that was `started` again may have given the name to another transaction: what had not come to its disk
+        it does not know of.
+        """
+        status: str | None = "in progress"
         for _ in range(_LOOKS):
             raw = await self._connected()
             try:
-                status = await raw.fetchval(_STATUS, name)
+                record = await raw.fetchrow(_STATUS, name)
+                assert record is not None
+                status = record[0] if record[1] == started else None
             except Exception as error:  # noqa: BLE001 — what stood against the look is of no interest
                 await self._roll_back(raw, error)
             if status != "in progress":
