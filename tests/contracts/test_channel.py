@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 import pytest
 from contract_examples import begun, completed
 
-from freddy.server.core import events
+from freddy.server.core import errors, events
 from freddy.server.core.events import Event
 from freddy.server.ports.channel import Batch, Channel
 from freddy_fakes import PATIENCE, FixedClock
@@ -229,3 +229,10 @@ async def test_who_waits_for_a_number_follows_the_run(channel: Channel) -> None:
         channel.append("r", words("a"))
         await waiting
     assert channel.followers("r") == 0
+
+
+@pytest.mark.parametrize("last", [[END], [events.Failed(errors.Failure("It broke.")), END]])
+async def test_who_heard_more_numbers_than_there_are_hears_the_end(channel: Channel, last: list[Event]) -> None:
+    ended(channel, "r", [*words("a", "b"), *last[:-1]])
+    assert await heard(channel.follow("r", 1000)) == [(1001, last)]
+    assert await heard(channel.follow("r", len(last) + 1)) == []
