@@ -23,7 +23,10 @@ class Channel(Protocol):
         ...
 
     def follow(self, run_id: str, after: int = -1) -> AsyncGenerator[Batch, None]:
-        """The events with numbers above `after`, as they come, to `Finished`. Raises KeyError when unknown."""
+        """The events with numbers above `after`, as they come, to `Finished`. Raises KeyError when unknown.
+
+        Who has heard more numbers than there will be, from where they were counted otherwise, hears the end.
+        """
         ...
 
     async def reached(self, run_id: str, number: int) -> None:
