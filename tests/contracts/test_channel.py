@@ -235,3 +235,14 @@ async def test_who_heard_more_numbers_than_there_are_hears_the_end(channel: Chan
     ended(channel, "r", [*words("a", "b"), *last[:-1]])
     assert await heard(channel.follow("r", 1000)) == [(1001, last)]
     assert await heard(channel.follow("r", len(last) + 1)) == []
+
+
+async def test_of_a_run_that_is_forgotten_nobody_hears_an_end(channel: Channel) -> None:
+    channel.open("r")
+    batches = channel.follow("r", 1000)
+    async with asyncio.TaskGroup() as tasks:
+        hearing = tasks.create_task(heard(batches))
+        await wait_followed(channel, "r")
+        channel.append("r", words("a"))
+        channel.forget("r")
+    assert hearing.result() == []

@@ -112,9 +112,9 @@ class _Run:
                     yield place, batch
                     place += len(batch)
                 elif self.over:
-                    if place > len(self.events):
+                    if place > len(self.events) and (ending := self._ending()):
                         # It had heard more numbers than there are, from another process: it still hears the end.
-                        yield place, self._ending()
+                        yield place, ending
                     return
                 else:
                     await self.wait_more()
@@ -122,7 +122,8 @@ class _Run:
             self.followers -= 1
 
     def _ending(self) -> Sequence[Event]:
-        return self.events[-2:] if isinstance(self.events[-2], Failed) else self.events[-1:]
+        """Nothing, of a run that is told no further."""
+        return [event for event in self.events[-2:] if isinstance(event, Failed | Finished)]
 
     async def wait_more(self) -> None:
         more: asyncio.Future[None] = asyncio.get_running_loop().create_future()
