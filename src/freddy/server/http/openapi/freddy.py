@@ -192,7 +192,7 @@ _REQUEST = thing(
             thing("The same, with metadata for a new thread.", {"id": _STRINGS, "metadata": METADATA}),
         ),
         "thread_context_mode": word(
-            "What is kept when a thread is longer than the model can read. " + _LATER,
+            "What is told of a thread that is longer than the model can read: the newest, both ends, or all.",
             ("recent", "smart", "full"),
             default="recent",
         ),
@@ -269,7 +269,7 @@ _REQUEST = thing(
         "frequency_penalty": number("More repeats less.", -2, 2),
         "logprobs": flag("Tell how probable each token was.", default=False),
         "top_logprobs": whole("How many other tokens to tell at each place; needs `logprobs`.", 0, 20),
-        "verbosity": word("How long the answer should be. " + _LATER, ("low", "medium", "high")),
+        "verbosity": word("How long the answer should be.", ("low", "medium", "high")),
         "seed": {
             "type": "integer",
             "description": "The same seed and request make the same answer, where the model can.",
