@@ -209,6 +209,13 @@ class ProviderUnreachable(ProviderUnavailable):
     """Nothing of the request came to the vendor: it may be asked again without being asked twice."""
 
 
+class ToolFailed(FreddyError):
+    """A tool, or the server that has it, did not do what it was asked for. The model is told, and the run goes on."""
+
+    status = 502
+    default_code = "tool_failed"
+
+
 class StorageUnavailable(FreddyError):
     status = 503
     type = "service_unavailable_error"

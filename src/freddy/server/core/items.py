@@ -3,9 +3,15 @@
 The model is that of the Responses API (items, not chat messages): https://www.openresponses.org/specification
 """
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Raw, Struct
+
+if TYPE_CHECKING:
+    MaybeRaw: TypeAlias = Raw | None
+else:
+    # msgspec cannot decode a union of `Raw` and None. None is the default here, and a default is never written.
+    MaybeRaw = Raw
 
 Role: TypeAlias = Literal["user", "assistant", "system", "developer"]
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
@@ -123,10 +129,112 @@ class FunctionOutput(Struct, frozen=True, tag_field="kind", tag="function_output
     status: Status = "completed"
     form: CallForm = "function"
     name: str | None = None
+    source: str | None = None
+    """What answered it, where this server did: `built-in`, `package NAME`, or the address of a registered function."""
+    failed: bool = False
+    """Whether this server could not answer it: the parts then say why."""
+    milliseconds: int | None = None
 
     @property
     def text(self) -> str:
         return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+
+class McpTool(Struct, frozen=True, omit_defaults=True):
+    """A tool of an MCP server: `input_schema` is a JSON Schema; `annotations` is a JSON object of the server's hints."""
+
+    name: str
+    description: str | None = None
+    input_schema: MaybeRaw = None
+    annotations: MaybeRaw = None
+    read_only: bool = False
+
+
+class McpTools(Struct, frozen=True, tag_field="kind", tag="mcp_tools", omit_defaults=True):
+    """What an MCP server can do, as far as the request allows it. `error` says why nothing is known."""
+
+    id: str
+    server_label: str
+    tools: tuple[McpTool, ...] = ()
+    error: str | None = None
+
+
+class Mcp(Struct, frozen=True, tag="mcp"):
+    """A call of a tool of the MCP server that the request gave this label."""
+
+    server_label: str
+
+
+class Found(Struct, frozen=True, omit_defaults=True):
+    """A passage that was found, and where; `score` goes from 0 to 1."""
+
+    file_id: str
+    filename: str
+    score: float
+    text: str
+    attributes: dict[str, str | float | bool] = {}
+    store_id: str = ""
+
+
+class FileSearch(Struct, frozen=True, tag="file_search", omit_defaults=True):
+    """A search in vector stores: what was asked, and what was found."""
+
+    queries: tuple[str, ...] = ()
+    found: tuple[Found, ...] = ()
+
+
+Work: TypeAlias = Mcp | FileSearch
+"""What a hosted call is about."""
+
+
+class HostedCall(Struct, frozen=True, tag_field="kind", tag="hosted_call", omit_defaults=True):
+    """A call of a tool that this server runs, and its answer in one item.
+
+    `name` is the tool's own, `offered` what the model calls it where that differs; `arguments` is JSON text. `parts` is
+    what the model reads of the answer, `error` why there is none. While the `status` is `in_progress` nobody has
+    answered it. `turn` is the model's turn of the response that the call was made in, from 0: calls of the same turn
+    were made at once. `approval_id` is that of the request for approval that was granted.
+    """
+
+    id: str
+    call_id: str
+    name: str
+    arguments: str
+    work: Work
+    parts: tuple[Part, ...] = ()
+    error: str | None = None
+    status: Literal["in_progress", "completed", "failed", "incomplete"] = "in_progress"
+    offered: str | None = None
+    turn: int = 0
+    approval_id: str | None = None
+    milliseconds: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The texts of the answer, one after the other."""
+        return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+
+class ApprovalRequest(Struct, frozen=True, tag_field="kind", tag="approval_request", omit_defaults=True):
+    """A call that waits for a yes or a no: of a tool of the server `server_label`, or (None) of a function.
+
+    `call_id` is the call's: of a function it is an item of its own. `expires_at` is in Unix seconds.
+    """
+
+    id: str
+    call_id: str
+    name: str
+    arguments: str
+    server_label: str | None = None
+    offered: str | None = None
+    expires_at: int | None = None
+
+
+class ApprovalAnswer(Struct, frozen=True, tag_field="kind", tag="approval_answer", omit_defaults=True):
+    id: str
+    request_id: str
+    approve: bool
+    reason: str | None = None
 
 
 class Other(Struct, frozen=True, tag_field="kind", tag="other"):
@@ -137,4 +245,14 @@ class Other(Struct, frozen=True, tag_field="kind", tag="other"):
     data: Raw
 
 
-Item: TypeAlias = Message | Reasoning | FunctionCall | FunctionOutput | Other
+Item: TypeAlias = (
+    Message
+    | Reasoning
+    | FunctionCall
+    | FunctionOutput
+    | McpTools
+    | HostedCall
+    | ApprovalRequest
+    | ApprovalAnswer
+    | Other
+)

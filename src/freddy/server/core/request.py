@@ -66,7 +66,7 @@ class PromptRef(Struct, frozen=True, omit_defaults=True):
     """A template, by default in its latest version. `variables` is a JSON object."""
 
     id: str
-    variables: toolspec.MaybeRaw = None
+    variables: items.MaybeRaw = None
     version: str | None = None
 
 
@@ -106,7 +106,7 @@ class Request(Struct, frozen=True, omit_defaults=True):
     assistant_id: str | None = None
     rules: tuple[str, ...] = ()
     disable_rules: bool = False
-    rule_context: toolspec.MaybeRaw = None
+    rule_context: items.MaybeRaw = None
     prompt: PromptRef | None = None
     edit_message_id: str | None = None
     """The message of the thread that the input takes the place of, with all that follow it."""

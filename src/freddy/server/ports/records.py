@@ -1,11 +1,11 @@
-"""The need to keep configured things: assistants, rules, prompts. A method is one transaction."""
+"""The need to keep configured things: assistants, rules, prompts and their like. A method is one transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-Kind: TypeAlias = Literal["assistant", "rule", "prompt"]
+Kind: TypeAlias = Literal["assistant", "rule", "prompt", "mcp_configuration", "function"]
 
 
 class Record(Struct, frozen=True, kw_only=True):
