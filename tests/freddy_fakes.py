@@ -168,16 +168,14 @@ class MemoryResponses:
             self._end(response)
         self._memory.journal.append(("keep", response.id, response))
 
-    async def add_items(self, response_id: str, start: int, items: Sequence[items.Item]) -> None:
+    async def add_items(self, response_id: str, items: Mapping[int, items.Item]) -> None:
         memory = self._memory
         await memory.reach("add_items")
         response = memory.kept[response_id]
-        if start <= len(response.output):
-            output = (*response.output[:start], *items, *response.output[start + len(items) :])
-            memory.kept[response_id] = replace(response, output=output)
-        else:
-            raise AssertionError(f"a gap before place {start}")
-        memory.journal.append(("add_items", response_id, tuple(items)))
+        output = dict(enumerate(response.output)) | dict(items)
+        assert sorted(output) == list(range(len(output))), f"a gap among {sorted(output)}"
+        memory.kept[response_id] = replace(response, output=tuple(output[place] for place in sorted(output)))
+        memory.journal.append(("add_items", response_id, tuple(items[place] for place in sorted(items))))
 
     async def finish(self, response: Response) -> None:
         await self._memory.reach("finish")

@@ -51,8 +51,8 @@ async def test_finished_items_show_before_the_end(responses: ResponseStore) -> N
     response = begun("hello")
     first, second = message("a", role="assistant"), message("b", role="assistant")
     await responses.open(response)
-    await responses.add_items(response.id, 0, [first])
-    await responses.add_items(response.id, 1, [second])
+    await responses.add_items(response.id, {0: first})
+    await responses.add_items(response.id, {1: second})
     assert await responses.get(ACME, response.id) == replace(response, output=(first, second))
 
 
@@ -60,8 +60,8 @@ async def test_adding_items_again_changes_nothing(responses: ResponseStore) -> N
     response = begun("hello")
     first, second = message("a"), message("b")
     await responses.open(response)
-    await responses.add_items(response.id, 0, [first])
-    await responses.add_items(response.id, 0, [first, second])
+    await responses.add_items(response.id, {0: first})
+    await responses.add_items(response.id, {0: first, 1: second})
     assert await responses.get(ACME, response.id) == replace(response, output=(first, second))
 
 
@@ -69,7 +69,7 @@ async def test_the_end_keeps_only_the_items_not_yet_kept(responses: ResponseStor
     ended = completed(begun("hello"), "a", "b", "c")
     await responses.open(begun("x"))
     await responses.open(beginning(ended))
-    await responses.add_items(ended.id, 1, ended.output[1:2])
+    await responses.add_items(ended.id, {1: ended.output[1]})
     await responses.finish(ended)
     assert await responses.get(ACME, ended.id) == ended
 
@@ -88,7 +88,7 @@ async def test_what_ends_after_it_was_deleted_stays_deleted(responses: ResponseS
     response = begun("hello")
     await responses.open(response)
     await responses.delete(ACME, response.id)
-    await responses.add_items(response.id, 0, [message("late")])
+    await responses.add_items(response.id, {0: message("late")})
     await responses.finish(completed(response, "late"))
     assert await responses.get(ACME, response.id) is None
 
@@ -185,7 +185,7 @@ async def test_what_a_dead_process_left_is_failed(responses: ResponseStore) -> N
     alive, ended = begun("c"), completed(begun("d"), "done")
     for response in (queued, running, alive, ended):
         await responses.open(beginning(response))
-    await responses.add_items(running.id, 0, [message("half")])
+    await responses.add_items(running.id, {0: message("half")})
     await responses.finish(ended)
     assert await responses.fail_unfinished([alive.id], 2_000) == 2
     for lost in (queued, running):
@@ -204,7 +204,7 @@ async def test_what_was_only_taken_for_dead_has_the_end_that_its_maker_tells(res
     failed = replace(failed, failure=errors.Failure(message="No", code="other"))
     for response in (ended, failed):
         await responses.open(beginning(response))
-    await responses.add_items(ended.id, 0, ended.output)
+    await responses.add_items(ended.id, dict(enumerate(ended.output)))
     assert await responses.fail_unfinished((), 2_000) == 2
     await responses.finish(failed)
     await responses.finish(ended)
@@ -237,7 +237,7 @@ async def test_input_items_are_told_page_by_page(responses: ResponseStore, page:
     response = begun()
     given_items = tuple(message(letter, id=letter) for letter in "abcde")
     await responses.open(replace(response, request=replace(response.request, input=given_items)))
-    await responses.add_items(response.id, 0, [message("output")])
+    await responses.add_items(response.id, {0: message("output")})
     found, follows = await responses.input_items(ACME, response.id, page)
     assert ("".join(item.id for item in found), follows) == (texts, more)
 
@@ -279,7 +279,7 @@ async def test_many_write_at_once_and_nothing_is_lost(responses: ResponseStore) 
             response = begun("hello", thread_id=f"t{writer % 7}")
             ended = completed(response, "a", f"{writer}.{number}")
             await responses.open(response)
-            await responses.add_items(response.id, 0, ended.output[:1])
+            await responses.add_items(response.id, {0: ended.output[0]})
             await responses.finish(ended)
             assert await responses.get(ACME, response.id) == ended
 

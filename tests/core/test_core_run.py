@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from freddy.server.core import attempt, errors, events, items, pricing, request, run, toolspec, turn
+from freddy.server.core import attempt, errors, events, items, offers, pricing, request, run, toolspec, turn
 from freddy.server.core.calls import Call
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Usage
@@ -26,7 +26,13 @@ def a_run(**asked) -> run.Run:
         model="asked",
         request=wanted,
     )
-    return run.Run(response=response, context=(EARLIER, QUESTION), model="vendor-name")
+    return run.Run(
+        response=response,
+        context=(EARLIER, QUESTION),
+        model="vendor-name",
+        offers=tuple(offers.of_caller(tool) for tool in wanted.tools if isinstance(tool, toolspec.Function)),
+        parallel=wanted.parallel_tool_calls,
+    )
 
 
 def after(a: run.Run, *happened: events.Event) -> run.Run:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from freddy.server.core import deltas, events, items, toolspec
 from freddy.server.core.attempt import Attempt
 from freddy.server.core.calls import Call
+from freddy.server.core.offers import of_caller
 from freddy.server.core.pricing import Price
 from freddy.server.core.transcript import Transcript, custom_arguments, custom_input
 from freddy.server.core.usage import Usage
@@ -23,7 +24,7 @@ SPACED = toolspec.Function("lookup", namespace="maps")
 
 def tell(*batches, tools=(PATCH,), index=0):
     """Everything that is told of the batches, with the ids counted from 1."""
-    transcript = Transcript(index=index, new_id=CountingIds().new, tools=tools)
+    transcript = Transcript(index=index, new_id=CountingIds().new, offers=map(of_caller, tools))
     return [event for batch in batches for event in transcript.feed(batch)]
 
 
@@ -275,7 +276,7 @@ def test_whatever_a_model_says_is_told_well_formed(said, reason, data):
 
 @given(said)
 def test_a_turn_may_be_closed_anywhere(said):
-    transcript = Transcript(index=0, new_id=CountingIds().new, tools=(PATCH,))
+    transcript = Transcript(index=0, new_id=CountingIds().new, offers=[of_caller(PATCH)])
     told = transcript.feed(said)
     told += transcript.close("incomplete")
     output = check_events(told)

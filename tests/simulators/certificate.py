@@ -12,8 +12,13 @@ from cryptography.x509.oid import NameOID
 
 
 def context() -> ssl.SSLContext:
+    return pair("127.0.0.1")[0]
+
+
+def pair(called: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """For a server of this name, and for a client that trusts it and nobody else."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, called)])
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -22,6 +27,7 @@ def context() -> ssl.SSLContext:
         .serial_number(1)
         .not_valid_before(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
         .not_valid_after(datetime.datetime(2120, 1, 1, tzinfo=datetime.UTC))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(called)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     told = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -32,4 +38,5 @@ def context() -> ssl.SSLContext:
         )
         pem.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
         told.load_cert_chain(pem)
-    return told
+    trusting = ssl.create_default_context(cadata=made.public_bytes(serialization.Encoding.PEM).decode())
+    return told, trusting

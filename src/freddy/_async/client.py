@@ -11,6 +11,7 @@ from freddy import _settings
 from freddy._async.api_keys import AsyncApiKeys
 from freddy._async.assistants import AsyncAssistants
 from freddy._async.files import AsyncFiles
+from freddy._async.mcp_configurations import AsyncMcpConfigurations
 from freddy._async.models import AsyncModels
 from freddy._async.organizations import AsyncOrganizations
 from freddy._async.prompts import AsyncPrompts
@@ -20,6 +21,7 @@ from freddy._async.threads import AsyncThreads
 from freddy._async.transport import DEFAULT_TIMEOUT, AsyncTransport, Timeout
 from freddy._async.usage import AsyncUsage
 from freddy._async.users import AsyncUsers
+from freddy._async.vector_stores import AsyncVectorStores
 
 
 class AsyncFreddyClient:
@@ -60,10 +62,12 @@ class AsyncFreddyClient:
         self.threads = AsyncThreads(transport)
         self.models = AsyncModels(transport)
         self.files = AsyncFiles(transport)
+        self.vector_stores = AsyncVectorStores(transport)
         self.organizations = AsyncOrganizations(transport)
         self.users = AsyncUsers(transport)
         self.api_keys = AsyncApiKeys(transport)
         self.prompts = AsyncPrompts(transport)
+        self.mcp_configurations = AsyncMcpConfigurations(transport)
         self.assistants = AsyncAssistants(transport)
         self.rules = AsyncRules(transport)
         self.usage = AsyncUsage(transport)

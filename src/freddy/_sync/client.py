@@ -12,6 +12,7 @@ from freddy import _settings
 from freddy._sync.api_keys import ApiKeys
 from freddy._sync.assistants import Assistants
 from freddy._sync.files import Files
+from freddy._sync.mcp_configurations import McpConfigurations
 from freddy._sync.models import Models
 from freddy._sync.organizations import Organizations
 from freddy._sync.prompts import Prompts
@@ -21,6 +22,7 @@ from freddy._sync.threads import Threads
 from freddy._sync.transport import DEFAULT_TIMEOUT, Transport, Timeout
 from freddy._sync.usage import Usage
 from freddy._sync.users import Users
+from freddy._sync.vector_stores import VectorStores
 
 
 class FreddyClient:
@@ -61,10 +63,12 @@ class FreddyClient:
         self.threads = Threads(transport)
         self.models = Models(transport)
         self.files = Files(transport)
+        self.vector_stores = VectorStores(transport)
         self.organizations = Organizations(transport)
         self.users = Users(transport)
         self.api_keys = ApiKeys(transport)
         self.prompts = Prompts(transport)
+        self.mcp_configurations = McpConfigurations(transport)
         self.assistants = Assistants(transport)
         self.rules = Rules(transport)
         self.usage = Usage(transport)

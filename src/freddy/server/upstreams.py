@@ -38,6 +38,7 @@ _ANTHROPIC: Final = Profile(
     reasoning=True,
     schemas=True,
     max_temperature=1.0,
+    parallel_by_default=True,
 )
 _COMPATIBLE: Final = Profile(name="", provider="", images=True, audio=True, files=True, file_urls=True, reasoning=True)
 

@@ -27,6 +27,7 @@ from freddy.types.events import (
     UnknownEvent,
 )
 from freddy.types.files import File, FileDeleted
+from freddy.types.mcp_configurations import McpConfiguration, McpConnectionTest, McpCredentials, McpToolConfiguration
 from freddy.types.models import Model, ModelList
 from freddy.types.requests import NOT_GIVEN, CreateBody, CreateRequest, InputMessage, NotGiven, Tool
 from freddy.types.responses import (
@@ -51,6 +52,7 @@ from freddy.types.responses import (
 from freddy.types.rules import Attachment, AttachmentList, AttachmentParam, Detached, Rule
 from freddy.types.threads import Thread, ThreadMessage, ThreadName, ThreadPin, ThreadsDeleted, ThreadStopped
 from freddy.types.usage import KeyLimit, SpendingLimit, UsageEntry, UsageLimits, UsageReport, Used
+from freddy.types.vector_stores import FileCounts, SearchResult, VectorStore, VectorStoreBatch, VectorStoreFile
 
 __all__ = [
     "NOT_GIVEN",
@@ -73,6 +75,7 @@ __all__ = [
     "Event",
     "Failure",
     "File",
+    "FileCounts",
     "FileDeleted",
     "Function",
     "FunctionCall",
@@ -83,6 +86,10 @@ __all__ = [
     "Item",
     "ItemEvent",
     "KeyLimit",
+    "McpConfiguration",
+    "McpConnectionTest",
+    "McpCredentials",
+    "McpToolConfiguration",
     "Member",
     "Message",
     "Model",
@@ -98,6 +105,7 @@ __all__ = [
     "ResponseEvent",
     "Role",
     "Rule",
+    "SearchResult",
     "SignedIn",
     "SpendingLimit",
     "TextDelta",
@@ -119,5 +127,8 @@ __all__ = [
     "UsageReport",
     "Used",
     "User",
+    "VectorStore",
+    "VectorStoreBatch",
+    "VectorStoreFile",
     "View",
 ]

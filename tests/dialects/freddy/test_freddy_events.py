@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from freddy.server.core import deltas, errors, events, items, toolspec
+from freddy.server.core.offers import of_caller
 from freddy.server.core.request import Request
 from freddy.server.core.response import Response
 from freddy.server.core.transcript import Transcript
@@ -33,7 +34,7 @@ RESPONSE = Response(
 def run(new_id, *said: deltas.Delta, response: Response = RESPONSE) -> list[events.Event]:
     """The events of a run of one turn."""
     functions = tuple(tool for tool in response.request.tools if isinstance(tool, toolspec.Function))
-    transcript = Transcript(index=0, new_id=new_id, tools=functions)
+    transcript = Transcript(index=0, new_id=new_id, offers=map(of_caller, functions))
     happened: list[events.Event] = [events.Created(response), events.InProgress(response)]
     happened += transcript.feed(said)
     output = tuple(event.item for event in happened if isinstance(event, events.ItemDone))

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from freddy.server.core import deltas, errors, events, items, request, toolspec, transcript
+from freddy.server.core.offers import of_caller
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Usage
 from freddy.server.dialects.openai import OPENAI
@@ -48,7 +49,7 @@ def run(
     """All events of a response in which the model says these deltas."""
     opened = response_to(made, status="in_progress", usage=None, completed_at=None)
     functions = [tool for tool in made.tools if isinstance(tool, toolspec.Function)]
-    writer = transcript.Transcript(index=0, new_id=counter(), tools=functions)
+    writer = transcript.Transcript(index=0, new_id=counter(), offers=map(of_caller, functions))
     told = writer.feed(turn)
     if failure:
         told += [*writer.close("incomplete"), events.Failed(failure)]

@@ -8,6 +8,7 @@ import test_anthropic_stream as says
 from messages_server import Fault, MessagesServer, Refused, Say, check
 
 from freddy.server.core import deltas, errors, items, request, toolspec
+from freddy.server.core.offers import of_caller
 from freddy.server.core.profile import Profile
 from freddy.server.core.transcript import Transcript
 from freddy.server.core.turn import Turn
@@ -114,7 +115,7 @@ async def test_a_thought_and_its_call_go_back_as_they_came():
     async with MessagesServer([Say(tuple(both)), told("text")]) as server:
         said, error = await hear(server, asks.ask(live=True, tools=tools, reasoning=effort))
         assert error is None
-        heard = check_events(Transcript(index=0, new_id=CountingIds().new, tools=tools).feed(said))
+        heard = check_events(Transcript(index=0, new_id=CountingIds().new, offers=map(of_caller, tools)).feed(said))
         outputs = [asks.output(one.call_id, "ok") for one in heard if isinstance(one, items.FunctionCall)]
         history = (asks.HI, *heard, *outputs)
         _, error = await hear(server, asks.ask(items=history, live=True, tools=tools, reasoning=effort))

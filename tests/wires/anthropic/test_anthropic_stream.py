@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from freddy.server.core import deltas, errors, items, request, toolspec
+from freddy.server.core.offers import of_caller
 from freddy.server.core.profile import Profile
 from freddy.server.core.transcript import Transcript
 from freddy.server.core.turn import Turn
@@ -423,7 +424,7 @@ async def test_a_custom_call_is_free_text_again():
     stream = recording("calls").replace(b"get_weather", b"patch").replace(b'\\"city\\":', b'\\"input\\":')
     said, _ = await hear(Recording(stream))
     tools = (toolspec.Function("patch", form="custom", format=raw({"type": "text"})),)
-    output = check_events(Transcript(index=0, new_id=CountingIds().new, tools=tools).feed(said))
+    output = check_events(Transcript(index=0, new_id=CountingIds().new, offers=map(of_caller, tools)).feed(said))
     assert [(one.name, one.arguments) for one in output[1:]] == [("patch", "Bern"), ("get_time", "{}")]
 
 

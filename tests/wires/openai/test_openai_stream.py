@@ -17,6 +17,7 @@ from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from freddy.server.core import deltas, errors, items, request, toolspec
+from freddy.server.core.offers import of_caller
 from freddy.server.core.profile import Profile
 from freddy.server.core.transcript import Transcript
 from freddy.server.core.turn import Turn
@@ -201,7 +202,7 @@ async def hear(wire, profile: Profile = PROFILE, **asked) -> tuple[list[deltas.D
 
 
 def output_of(said: list[deltas.Delta], *tools: toolspec.Function) -> tuple[items.Item, ...]:
-    return check_events(Transcript(index=0, new_id=CountingIds().new, tools=tools).feed(said))
+    return check_events(Transcript(index=0, new_id=CountingIds().new, offers=map(of_caller, tools)).feed(said))
 
 
 @pytest.mark.parametrize("name", SAID)

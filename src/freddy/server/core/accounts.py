@@ -17,12 +17,16 @@ Scope: TypeAlias = Literal[
     "models:read",
     "files:read",
     "files:write",
+    "vector_stores:read",
+    "vector_stores:write",
     "assistants:read",
     "assistants:write",
     "rules:read",
     "rules:write",
     "prompts:read",
     "prompts:write",
+    "mcp:read",
+    "mcp:write",
     "usage:read",
     "keys:manage",
     "providers:manage",
@@ -41,17 +45,21 @@ _READS: tuple[Scope, ...] = (
     "threads:read",
     "models:read",
     "files:read",
+    "vector_stores:read",
     "assistants:read",
     "rules:read",
     "prompts:read",
+    "mcp:read",
     "usage:read",
 )
 _WRITES: tuple[Scope, ...] = (
     "responses:write",
     "threads:write",
     "files:write",
+    "vector_stores:write",
     "assistants:write",
     "prompts:write",
+    "mcp:write",
 )
 _OWNS: frozenset[Scope] = frozenset(("organizations:manage",))
 

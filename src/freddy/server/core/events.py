@@ -11,11 +11,13 @@ from freddy.server.core import errors, items
 from freddy.server.core.attempt import Attempt
 from freddy.server.core.calls import Call
 from freddy.server.core.deltas import FinishReason
+from freddy.server.core.offers import Offer
 from freddy.server.core.pricing import Price
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Shares, Usage
 
 ReasoningKind: TypeAlias = Literal["text", "summary"]
+ArgumentsForm: TypeAlias = items.CallForm | Literal["mcp"]
 
 
 class Choice(Struct, frozen=True, omit_defaults=True):
@@ -136,12 +138,12 @@ class ReasoningPartDone(Struct, frozen=True, tag="reasoning_part_done"):
 
 
 class ArgumentsDelta(Struct, frozen=True, tag="arguments_delta"):
-    """`form` is that of the call: a `custom` call's input is told in one delta."""
+    """`form` is that of the call: the input of a `custom` one and the arguments of an `mcp` one are told in one delta."""
 
     index: int
     item_id: str
     delta: str
-    form: items.CallForm = "function"
+    form: ArgumentsForm = "function"
 
 
 class ArgumentsDone(Struct, frozen=True, tag="arguments_done"):
@@ -149,10 +151,42 @@ class ArgumentsDone(Struct, frozen=True, tag="arguments_done"):
     item_id: str
     name: str
     arguments: str
-    form: items.CallForm = "function"
+    form: ArgumentsForm = "function"
+
+
+class CallProgress(Struct, frozen=True, tag="call_progress"):
+    """How it goes with a hosted call, or with reading what an MCP server can do: after `in_progress` a search tells
+    `searching`; the last is `completed` or `failed`.
+    """
+
+    index: int
+    item_id: str
+    of: Literal["mcp_call", "mcp_tools", "file_search"]
+    stage: Literal["in_progress", "searching", "completed", "failed"]
+
+
+class Called(Struct, frozen=True, tag="called"):
+    """A hosted call is whole, and nobody has answered it: then `ItemDone` follows. Recorded, not told."""
+
+    index: int
+    item: items.HostedCall
+
+
+class ToolsOpened(Struct, frozen=True, tag="tools_opened"):
+    """The tools that the model is offered are known. Neither recorded nor told: they are looked up again."""
+
+    offers: tuple[Offer, ...]
+
+
+class ToolDone(Struct, frozen=True, tag="tool_done"):
+    """A tool has answered, or has not, after so long. Recorded, not told."""
+
+    call: Call
 
 
 class ItemDone(Struct, frozen=True, tag="item_done"):
+    """The item is whole. A hosted call takes the place that `Called` gave it."""
+
     index: int
     item: items.Item
 
@@ -160,7 +194,7 @@ class ItemDone(Struct, frozen=True, tag="item_done"):
 class TurnDone(Struct, frozen=True, tag="turn_done"):
     """The model ended its turn. Recorded, not told. `usage` is None when the vendor did not count.
 
-    `shares` tell what the turn went to, where somebody asked.
+    `shares` tell what the turn went to, where somebody asked. Its items are those from the place `began` on.
     """
 
     finish: FinishReason
@@ -168,6 +202,7 @@ class TurnDone(Struct, frozen=True, tag="turn_done"):
     model: str | None = None
     choice: Choice = Choice()
     shares: Shares | None = None
+    began: int = 0
 
 
 class Failed(Struct, frozen=True, tag="failed"):
@@ -214,6 +249,10 @@ Event: TypeAlias = (
     | ReasoningPartDone
     | ArgumentsDelta
     | ArgumentsDone
+    | CallProgress
+    | Called
+    | ToolsOpened
+    | ToolDone
     | ItemDone
     | TurnDone
     | Failed
@@ -221,5 +260,5 @@ Event: TypeAlias = (
     | Finished
 )
 
-UNTOLD = (TurnDone, Cancelled)
+UNTOLD = (Called, ToolsOpened, ToolDone, TurnDone, Cancelled)
 """What listeners do not hear, and what therefore has no number."""

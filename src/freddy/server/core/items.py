@@ -245,6 +245,8 @@ class Other(Struct, frozen=True, tag_field="kind", tag="other"):
     data: Raw
 
 
+Readable: TypeAlias = Message | Reasoning | FunctionCall | FunctionOutput | Other
+"""What a model reads: calls that were answered here are told as calls of functions, see `core.reading`."""
 Item: TypeAlias = (
     Message
     | Reasoning

@@ -19,6 +19,8 @@ class Profile(Struct, frozen=True):
     output_tokens: int | None = None
     tools: bool = True
     parallel_tool_calls: bool = True
+    parallel_by_default: bool = False
+    """Whether it makes several calls at once where nobody says that it must not."""
     images: bool = False
     image_urls: bool = True
     """Whether images may be given by http address, where they are read at all."""

@@ -3,22 +3,31 @@
 A run is a fold over its recorded events, so a crashed run goes on from what was kept.
 """
 
-from collections.abc import Iterable
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from freddy.server.core import calls, deltas, errors, events, items, toolspec
+from freddy.server.core import calls, deltas, errors, events, items, offers, reading, toolspec
 from freddy.server.core.attempt import Attempt
 from freddy.server.core.calls import Call
-from freddy.server.core.response import Response, Status
+from freddy.server.core.offers import Offer
+from freddy.server.core.response import IncompleteReason, Response, Status
 from freddy.server.core.turn import Turn
 from freddy.server.core.usage import Shares, Usage
 
 
+MAX_TOOL_CALLS: Final = 20
+"""Of tools that this server runs, in one response, where nobody says how many."""
+
+
 class Run(Struct, frozen=True, kw_only=True):
-    """`context` is what the model reads before the output: history, then input. `model` is the name to ask for."""
+    """`context` is what the model reads before the output: history, then input. `model` is the name to ask for.
+
+    `offers` are what the model may call; not `opened`, there are more of them to be looked up. `began` is the place in
+    the output where the last turn began. `parallel`: the model may make several calls at once, and they are run so.
+    """
 
     response: Response
     context: tuple[items.Item, ...]
@@ -40,14 +49,44 @@ class Run(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     live: bool = False
     cache_key: str | None = None
+    offers: tuple[Offer, ...] = ()
+    opened: bool = True
+    began: int = 0
+    parallel: bool = False
 
     @property
     def usage(self) -> Usage | None:
         return calls.used(self.calls)
 
 
+class OpenTools(Struct, frozen=True):
+    """Look up what the tools of the request can do."""
+
+
 class CallModel(Struct, frozen=True):
     turn: Turn
+
+
+class Settled(Struct, frozen=True):
+    """A request for approval that was answered: with `approve` its call is made, else that is said in its place."""
+
+    request: items.ApprovalRequest
+    approve: bool
+    reason: str | None = None
+
+
+class Settle(Struct, frozen=True):
+    """Take up what the caller has answered."""
+
+    answers: tuple[Settled, ...]
+
+
+class CallTools(Struct, frozen=True):
+    """Answer these calls, which are of tools that this server runs. Those in `refused` are beyond what may be called."""
+
+    calls: tuple[items.HostedCall | items.FunctionCall, ...]
+    refused: tuple[items.HostedCall | items.FunctionCall, ...] = ()
+    parallel: bool = False
 
 
 class Finish(Struct, frozen=True):
@@ -56,35 +95,61 @@ class Finish(Struct, frozen=True):
     response: Response
 
 
-Step: TypeAlias = CallModel | Finish
+Step: TypeAlias = OpenTools | Settle | CallModel | CallTools | Finish
 
 
 def decide(run: Run) -> Step:
     """What must happen next."""
-    if run.cancelled or run.failure or run.finish:
+    if run.cancelled or run.failure or run.finish in ("length", "content_filter"):
+        return Finish(_ended(run))
+    if not run.opened:
+        return OpenTools()
+    if not _works(run):
+        return Finish(_ended(run)) if run.turns else CallModel(_turn(run))
+    if answers := tuple(_unsettled(run)):
+        return Settle(answers)
+    if waiting := tuple(_waiting(run)):
+        left = max(0, most_calls(run) - len(_made(run)))
+        return CallTools(waiting[:left], waiting[left:], parallel=run.parallel and len(waiting) > 1)
+    if run.turns and _over(run):
         return Finish(_ended(run))
     return CallModel(_turn(run))
 
 
-_CHANGING = frozenset((events.ItemDone, events.TurnDone, events.Failed, events.Cancelled))
+_CHANGING = frozenset(
+    (
+        events.Called,
+        events.ItemDone,
+        events.ToolsOpened,
+        events.ToolDone,
+        events.TurnDone,
+        events.Failed,
+        events.Cancelled,
+    )
+)
 """The events that change a run; all others only tell how it goes."""
 
 
 def apply(run: Run, event: events.Event) -> Run:
-    """The run after the event. Only recorded events change it."""
+    """The run after the event. But for `ToolsOpened`, only recorded events change it."""
     match event:
-        case events.ItemDone(_, item):
-            return replace(run, output=(*run.output, item))
-        case events.TurnDone(finish, usage, model, choice, shares):
+        case events.ItemDone(index, item) | events.Called(index, item):
+            return replace(run, output=(*run.output[:index], item, *run.output[index + 1 :]))
+        case events.TurnDone(finish, usage, model, choice, shares, began):
             asked = (*choice.calls, _call(run, choice, "completed", usage))
             run = _asked(run, asked, choice, shares)
             return replace(
                 run,
                 turns=run.turns + 1,
                 accounted=len(run.output),
+                began=began,
                 finish=finish,
                 answered_by=model or run.answered_by,
             )
+        case events.ToolsOpened(opened):
+            return replace(run, offers=opened, opened=True)
+        case events.ToolDone(call):
+            return replace(run, calls=(*run.calls, call))
         case events.Failed(failure, usage, choice, shares):
             return replace(_asked(run, _broken_off(run, choice, "failed", usage), choice, shares), failure=failure)
         case events.Cancelled(usage, choice, shares, partial):
@@ -152,6 +217,112 @@ def _broken_off(run: Run, choice: events.Choice, status: calls.Outcome, usage: U
     return (*before[:-1], last)
 
 
+def first_turn(run: Run) -> Turn:
+    """What the model would be asked if there were nothing else to be done."""
+    return _turn(run)
+
+
+def _works(run: Run) -> bool:
+    """Whether there may be something to be done here besides asking the model once."""
+    return any(one.here for one in run.offers) or any(
+        isinstance(item, items.ApprovalAnswer) for item in run.response.request.input
+    )
+
+
+def _unsettled(run: Run) -> Iterator[Settled]:
+    """The answers of the input that nothing was done about yet."""
+    answers = [item for item in run.response.request.input if isinstance(item, items.ApprovalAnswer)]
+    if not answers:
+        return
+    asked = {item.id: item for item in run.context if isinstance(item, items.ApprovalRequest)}
+    taken = {item.approval_id for item in run.output if isinstance(item, items.HostedCall)}
+    answered = {item.call_id for item in (*run.context, *run.output) if isinstance(item, items.FunctionOutput)}
+    for answer in answers:
+        request = asked.get(answer.request_id)
+        if request is None:
+            continue
+        if request.server_label is not None:
+            # What was denied is read where the request stands.
+            if answer.approve and request.id not in taken:
+                yield Settled(request, approve=True)
+        elif not answer.approve and request.call_id not in answered:
+            yield Settled(request, approve=False, reason=answer.reason)
+
+
+def _waiting(run: Run) -> Iterator[items.HostedCall | items.FunctionCall]:
+    """Calls of tools that this server runs which nobody has answered, in their order."""
+    here = {one.function.name: one for one in run.offers if one.here and one.work is None}
+    answered = {item.call_id for item in (*run.context, *run.output) if isinstance(item, items.FunctionOutput)}
+    for call in approved_functions(run):
+        if call.call_id not in answered:
+            yield call
+    for item in run.output:
+        if isinstance(item, items.HostedCall):
+            if item.status == "in_progress":
+                yield item
+        elif isinstance(item, items.FunctionCall) and item.call_id not in answered:
+            offer = here.get(item.name)
+            if offer is not None and not offer.approve and item.status == "completed":
+                yield item
+
+
+def approved_functions(run: Run) -> Iterator[items.FunctionCall]:
+    """Calls of functions that an earlier response asked approval for, and the input grants."""
+    granted = {
+        item.request_id
+        for item in run.response.request.input
+        if isinstance(item, items.ApprovalAnswer) and item.approve
+    }
+    if not granted:
+        return
+    meant = {
+        item.call_id
+        for item in run.context
+        if isinstance(item, items.ApprovalRequest) and item.id in granted and item.server_label is None
+    }
+    for item in run.context:
+        if isinstance(item, items.FunctionCall) and item.call_id in meant:
+            yield item
+
+
+def most_calls(run: Run) -> int:
+    asked = run.response.request.max_tool_calls
+    return MAX_TOOL_CALLS if asked is None else asked
+
+
+def _made(run: Run) -> list[items.Item]:
+    """The answered calls of tools that this server runs."""
+    return [
+        item
+        for item in run.output
+        if (isinstance(item, items.HostedCall) and item.status != "in_progress")
+        or (isinstance(item, items.FunctionOutput) and item.source is not None)
+    ]
+
+
+def _over(run: Run) -> bool:
+    """Whether the last turn was the last: it called nothing here, or what it called must be answered by the caller."""
+    last = run.output[run.began : run.accounted]
+    if _asks_caller(run, last):
+        return True
+    called = [item for item in last if isinstance(item, items.HostedCall | items.FunctionCall)]
+    if not called:
+        return True
+    limit = run.response.request.max_output_tokens
+    if limit is not None and run.usage is not None and run.usage.output_tokens >= limit:
+        return True
+    # It was told that there is nothing more to be called, and called all the same.
+    return len(_made(run)) - len(called) >= most_calls(run)
+
+
+def _asks_caller(run: Run, said: Sequence[items.Item]) -> bool:
+    here = {one.function.name for one in run.offers if one.here}
+    return any(
+        isinstance(item, items.ApprovalRequest) or (isinstance(item, items.FunctionCall) and item.name not in here)
+        for item in said
+    )
+
+
 def _turn(run: Run) -> Turn:
     request = run.response.request
     usage = run.usage
@@ -159,15 +330,15 @@ def _turn(run: Run) -> Turn:
     limit = request.max_output_tokens
     return Turn(
         model=run.model,
-        items=run.context + run.output,
+        items=reading.readable(run.context + run.output),
         instructions=run.instructions,
         sampling=request.sampling,
         output=request.output,
         reasoning=request.reasoning,
         max_output_tokens=None if limit is None else max(1, limit - spent),
-        tools=tuple(tool for tool in request.tools if isinstance(tool, toolspec.Function)),
-        tool_choice=request.tool_choice,
-        parallel_tool_calls=request.parallel_tool_calls,
+        tools=tuple(one.function for one in run.offers),
+        tool_choice=_choice(run),
+        parallel_tool_calls=run.parallel,
         live=run.live,
         organization_id=run.response.organization_id,
         truncation=request.truncation,
@@ -175,19 +346,38 @@ def _turn(run: Run) -> Turn:
     )
 
 
+def _choice(run: Run) -> toolspec.ToolChoice:
+    """What must be called was called once; and where no more may be called here, the model must do without."""
+    asked = offers.choice(run.response.request.tool_choice, run.offers)
+    made = len(_made(run)) if run.output else 0
+    if not made:
+        return asked
+    if made >= most_calls(run):
+        of_caller = tuple(one.function.name for one in run.offers if not one.here)
+        if isinstance(asked, toolspec.Allowed):
+            of_caller = tuple(name for name in of_caller if name in asked.names)
+        return toolspec.Allowed(of_caller) if of_caller and asked != "none" else "none"
+    if isinstance(asked, toolspec.Allowed):
+        return replace(asked, mode="auto")
+    return "auto" if asked in ("required",) or isinstance(asked, toolspec.Named) else asked
+
+
 def _ended(run: Run) -> Response:
     status: Status = "completed"
+    reason: IncompleteReason | None = None
     if run.cancelled:
         status = "cancelled"
     elif run.failure:
         status = "failed"
-    elif run.finish in ("length", "content_filter"):
+    elif reason := _incomplete(run):
         status = "incomplete"
+    elif any(isinstance(item, items.ApprovalRequest) for item in run.output):
+        status = "requires_action"
     return replace(
         run.response,
         status=status,
         model=run.answered_by or run.response.model,
-        output=run.output,
+        output=tuple(_closed(item) for item in run.output),
         usage=run.usage,
         provider=run.provider or run.response.provider,
         cost=None if run.usage is None else calls.spent(run.calls),
@@ -197,7 +387,23 @@ def _ended(run: Run) -> Response:
         partial=run.partial,
         warnings=run.response.warnings + tuple(one for one in run.warnings if one not in run.response.warnings),
         failure=run.failure,
-        incomplete_reason={"length": "max_output_tokens", "content_filter": "content_filter"}.get(run.finish or "")
-        if status == "incomplete"
-        else None,
+        incomplete_reason=reason if status == "incomplete" else None,
     )
+
+
+def _closed(item: items.Item) -> items.Item:
+    """A call that nobody will answer any more is not in progress."""
+    if isinstance(item, items.HostedCall) and item.status == "in_progress":
+        return replace(item, status="incomplete")
+    return item
+
+
+def _incomplete(run: Run) -> IncompleteReason | None:
+    if run.finish == "length":
+        return "max_output_tokens"
+    if run.finish == "content_filter":
+        return "content_filter"
+    # Calls were answered, and there was nothing left to read the answers with.
+    limit, used = run.response.request.max_output_tokens, run.usage
+    unread = isinstance(run.output[-1], items.HostedCall | items.FunctionOutput) if run.output else False
+    return "max_output_tokens" if unread and limit is not None and used and used.output_tokens >= limit else None

@@ -1,20 +1,32 @@
 """Turns what a model says into items, telling each step: the only place where an item is half built."""
 
 from collections.abc import Iterable, Iterator
-from typing import assert_never
+from typing import Literal, assert_never
 
 import msgspec
 
-from freddy.server.core import calls, deltas, events, ids, items, toolspec
+from freddy.server.core import calls, deltas, events, ids, items
 from freddy.server.core.attempt import Attempt
 from freddy.server.core.calls import Call
+from freddy.server.core.offers import Offer
 from freddy.server.core.usage import Usage
 
 
 class Transcript:
-    """One turn. Feed it deltas until it is `done`; `index` is the place of its first item in the output."""
+    """One turn. Feed it deltas until it is `done`; `index` is the place of its first item in the output.
 
-    def __init__(self, *, index: int, new_id: ids.NewId, tools: Iterable[toolspec.Function] = ()) -> None:
+    `turn` counts the turns of the response from 0; what asks for approval does so until `expires_at`, in Unix seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        index: int,
+        new_id: ids.NewId,
+        offers: Iterable[Offer] = (),
+        turn: int = 0,
+        expires_at: int | None = None,
+    ) -> None:
         self.finish: deltas.FinishReason | None = None
         self.usage: Usage | None = None
         self.model: str | None = None
@@ -22,11 +34,14 @@ class Transcript:
         self._asking = False
         self._attempts: list[Attempt] = []
         self._in_vain: list[Call] = []
+        self._began = index
         self._index = index
         self._new_id = new_id
-        self._tools = {tool.name: tool for tool in tools}
+        self._offers = {one.function.name: one for one in offers}
+        self._turn = turn
+        self._expires_at = expires_at
         self._open: _Message | _Reasoning | None = None
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, _Call | _Hosted | _Asked] = {}
         self._waiting: list[_Message | _Reasoning] = []
 
     @property
@@ -67,7 +82,7 @@ class Transcript:
                 case deltas.Stop(reason, usage):
                     told += self.close("incomplete" if reason in ("length", "content_filter") else "completed")
                     self.finish, self.usage = reason, usage
-                    told.append(events.TurnDone(reason, usage, self.model, self.choice))
+                    told.append(events.TurnDone(reason, usage, self.model, self.choice, began=self._began))
                 case deltas.Refusal():
                     told += self._message("refusal")
                     told += self._in_message(delta)
@@ -91,13 +106,18 @@ class Transcript:
 
     def close(self, status: items.Status) -> Iterator[events.Event]:
         """Ends what is open. Only the last item may be `incomplete`: the others were whole before it began."""
-        begun: list[_Message | _Reasoning | _Call] = [*self._calls.values(), *self._waiting]
+        begun: list[_Message | _Reasoning | _Call | _Hosted | _Asked] = [*self._calls.values(), *self._waiting]
         if self._open is not None:
             begun.append(self._open)
         begun.sort(key=lambda item: item.index)
         self._calls, self._waiting, self._open = {}, [], None
         for item in begun:
             yield from item.close(status if item is begun[-1] else "completed")
+        for item in begun:
+            if isinstance(item, _Call) and item.approve and status == "completed":
+                asked = _Asked(self._place(), self._request(item.call))
+                asked.say(item.arguments)
+                yield from asked.close(status)
 
     def _tried(self, tried: deltas.Tried) -> None:
         attempt = tried.attempt
@@ -122,6 +142,9 @@ class Transcript:
         return place
 
     def _end_open(self) -> Iterator[events.Event]:
+        for call in self._calls.values():
+            # Vendors say one call after the other: what is told late is told before the next item.
+            yield from call.begin()
         if self._open is None:
             return
         if self._calls:
@@ -174,25 +197,50 @@ class Transcript:
         call = self._calls.get(delta.index)
         if call is None:
             yield from self._end_open()
-            name = delta.name or ""
-            tool = self._tools.get(name)
-            form = tool.form if tool else "function"
-            call = _Call(
-                self._place(),
-                items.FunctionCall(
-                    id=self._new_id(ids.CUSTOM_CALL if form == "custom" else ids.FUNCTION_CALL),
-                    call_id=delta.call_id or self._new_id(ids.CALL),
-                    name=name,
-                    arguments="",
-                    status="in_progress",
-                    form=form,
-                    namespace=tool.namespace if tool else None,
-                ),
-            )
-            self._calls[delta.index] = call
-            yield call.begin()
+            call = self._calls[delta.index] = self._begun(delta.name or "", delta.call_id)
+            if not isinstance(call, _Asked):
+                yield from call.begin()
         if delta.arguments:
             yield from call.say(delta.arguments)
+
+    def _begun(self, name: str, call_id: str | None) -> "_Call | _Hosted | _Asked":
+        offer = self._offers.get(name)
+        place = self._place()
+        if offer is None or offer.work is None:
+            function = offer.function if offer else None
+            form = function.form if function else "function"
+            item = items.FunctionCall(
+                id=self._new_id(ids.CUSTOM_CALL if form == "custom" else ids.FUNCTION_CALL),
+                call_id=call_id or self._new_id(ids.CALL),
+                name=name,
+                arguments="",
+                status="in_progress",
+                form=form,
+                namespace=function.namespace if function else None,
+            )
+            return _Call(place, item, approve=offer is not None and offer.here and offer.approve)
+        hosted = items.HostedCall(
+            id=self._new_id(ids.MCP_CALL if isinstance(offer.work, items.Mcp) else ids.FILE_SEARCH),
+            call_id=call_id or self._new_id(ids.CALL),
+            name=offer.name,
+            arguments="",
+            work=offer.work,
+            offered=None if offer.name == name else name,
+            turn=self._turn,
+        )
+        return _Asked(place, self._request(hosted)) if offer.approve else _Hosted(place, hosted)
+
+    def _request(self, call: items.FunctionCall | items.HostedCall) -> items.ApprovalRequest:
+        hosted = call if isinstance(call, items.HostedCall) else None
+        return items.ApprovalRequest(
+            id=self._new_id(ids.APPROVAL_REQUEST),
+            call_id=call.call_id,
+            name=call.name,
+            arguments="",
+            server_label=hosted.work.server_label if hosted and isinstance(hosted.work, items.Mcp) else None,
+            offered=hosted.offered if hosted else None,
+            expires_at=self._expires_at,
+        )
 
 
 class _Message:
@@ -309,21 +357,29 @@ class _Reasoning:
 class _Call:
     """A call being written. The input of a `custom` call is told whole: its JSON shell is taken off first."""
 
-    def __init__(self, index: int, empty: items.FunctionCall) -> None:
+    def __init__(self, index: int, empty: items.FunctionCall, *, approve: bool = False) -> None:
         self.index = index
-        self._empty = empty
+        self.approve = approve
+        self.call = empty
+        self._begun = False
         self._pieces: list[str] = []
 
-    def begin(self) -> events.Event:
-        return events.ItemAdded(self.index, self._empty)
+    @property
+    def arguments(self) -> str:
+        return "".join(self._pieces) or "{}"
+
+    def begin(self) -> Iterator[events.Event]:
+        if not self._begun:
+            self._begun = True
+            yield events.ItemAdded(self.index, self.call)
 
     def say(self, arguments: str) -> Iterator[events.Event]:
         self._pieces.append(arguments)
-        if self._empty.form == "function":
-            yield events.ArgumentsDelta(self.index, self._empty.id, arguments)
+        if self.call.form == "function":
+            yield events.ArgumentsDelta(self.index, self.call.id, arguments)
 
     def close(self, status: items.Status) -> Iterator[events.Event]:
-        call = self._empty
+        call = self.call
         arguments = "".join(self._pieces)
         if call.form == "custom":
             arguments = custom_input(arguments)
@@ -333,6 +389,84 @@ class _Call:
             yield events.ArgumentsDelta(self.index, call.id, arguments)
         yield events.ArgumentsDone(self.index, call.id, call.name, arguments, call.form)
         yield events.ItemDone(self.index, msgspec.structs.replace(call, arguments=arguments, status=status))
+
+
+class _Hosted:
+    """A call of a hosted tool being written: its arguments are told whole, and who answers it tells its end."""
+
+    def __init__(self, index: int, empty: items.HostedCall) -> None:
+        self.index = index
+        self._empty = empty
+        self._begun = False
+        self._pieces: list[str] = []
+
+    def begin(self) -> Iterator[events.Event]:
+        if not self._begun:
+            self._begun = True
+            yield from begin_hosted(self.index, self._empty)
+
+    def say(self, arguments: str) -> Iterator[events.Event]:
+        self._pieces.append(arguments)
+        yield from ()
+
+    def close(self, status: items.Status) -> Iterator[events.Event]:
+        call = msgspec.structs.replace(self._empty, arguments="".join(self._pieces) or "{}")
+        if status == "completed":
+            yield from call_hosted(self.index, call)
+        else:
+            yield events.ItemDone(self.index, msgspec.structs.replace(call, status="incomplete"))
+
+
+def begin_hosted(index: int, empty: items.HostedCall) -> Iterator[events.Event]:
+    """`empty` is the call as far as it is known: its arguments are told later."""
+    yield events.ItemAdded(index, empty)
+    yield events.CallProgress(index, empty.id, kind_of(empty), "in_progress")
+
+
+def call_hosted(index: int, call: items.HostedCall) -> Iterator[events.Event]:
+    """The call is whole."""
+    if isinstance(call.work, items.Mcp):
+        yield events.ArgumentsDelta(index, call.id, call.arguments, "mcp")
+        yield events.ArgumentsDone(index, call.id, call.name, call.arguments, "mcp")
+    yield events.Called(index, call)
+
+
+def kind_of(call: items.HostedCall) -> Literal["mcp_call", "file_search"]:
+    match call.work:
+        case items.Mcp():
+            return "mcp_call"
+        case items.FileSearch():
+            return "file_search"
+        case _:
+            assert_never(call.work)
+
+
+class _Asked:
+    """A call that needs approval: it is told once it is whole, or when the next call begins."""
+
+    def __init__(self, index: int, empty: items.ApprovalRequest) -> None:
+        self.index = index
+        self._empty = empty
+        self._begun = False
+        self._pieces: list[str] = []
+
+    def begin(self) -> Iterator[events.Event]:
+        if not self._begun:
+            self._begun = True
+            yield events.ItemAdded(self.index, self._whole())
+
+    def say(self, arguments: str) -> Iterator[events.Event]:
+        self._pieces.append(arguments)
+        return iter(())
+
+    def close(self, status: items.Status) -> Iterator[events.Event]:
+        if status != "completed" and not self._begun:
+            return  # nobody is asked about a call that was cut off
+        yield from self.begin()
+        yield events.ItemDone(self.index, self._whole())
+
+    def _whole(self) -> items.ApprovalRequest:
+        return msgspec.structs.replace(self._empty, arguments="".join(self._pieces) or "{}")
 
 
 class _CustomArguments(msgspec.Struct):

@@ -12,7 +12,7 @@ class Turn(Struct, frozen=True):
 
     model: str
     """What the caller calls the model; a candidate asks for what its provider calls it."""
-    items: tuple[items.Item, ...]
+    items: tuple[items.Readable, ...]
     instructions: str | None = None
     sampling: request.Sampling = request.Sampling()
     output: request.Output = request.Output()

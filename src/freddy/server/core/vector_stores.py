@@ -74,7 +74,8 @@ class FileFailure(Struct, frozen=True):
 class StoreFile(Struct, frozen=True, kw_only=True):
     """A file in a store. `progress` goes from 0 to 1; `batch_id` is that of the batch it came in.
 
-    `bytes` is what its chunks take. `attempts` counts how often somebody began to index it.
+    `bytes` is what its chunks take. `attempts` counts how often somebody began to index it since it was put in line;
+    `begun` is the store's, and tells the times apart that it was.
     """
 
     store_id: str
@@ -90,6 +91,7 @@ class StoreFile(Struct, frozen=True, kw_only=True):
     chunks: int = 0
     bytes: int = 0
     attempts: int = 0
+    begun: int = 0
     created_at: int
     updated_at: int
     created_by: str | None = None

@@ -30,6 +30,7 @@ from freddy.server.ports.world import Clock, IdSource
 _PAGES = frozenset(("/", "/docs", "/openapi.json", "/health/live", "/health/ready", "/metrics", "/favicon.ico"))
 PUBLIC = _PAGES | sign_in.PUBLIC
 """All other paths need a credential."""
+_OPENAI_PATHS = ("/v1/responses", "/v1/files", "/v1/conversations", "/v1/vector_stores")
 
 
 def build(
@@ -136,7 +137,7 @@ def build(
 
 def dialect_of(path: str) -> Dialect:
     """The dialect in which a path tells its errors."""
-    return OPENAI if path.startswith(("/v1/responses", "/v1/files", "/v1/conversations")) else FREDDY
+    return OPENAI if path.startswith(_OPENAI_PATHS) else FREDDY
 
 
 async def _no_websocket(scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,6 +6,10 @@ from typing import Protocol
 import httpx2
 
 
+class Refused(httpx2.ConnectError):
+    """The address may not be called: nothing was sent, and trying again is no use. The message is for the caller."""
+
+
 class Outward(Protocol):
     """Every address is resolved and checked before it is called, redirects too: private, local and reserved networks
     are refused, but for those that the operator allows. Proxies of the environment are not used.
@@ -21,8 +25,9 @@ class Outward(Protocol):
     def client(
         self, *, headers: Mapping[str, str] | None = None, timeout: httpx2.Timeout | float | None = None
     ) -> httpx2.AsyncClient:
-        """A client whose requests raise `httpx2.ConnectError` for an address that may not be called.
+        """A client whose requests raise `Refused`, an `httpx2.ConnectError`, for an address that may not be called.
 
-        Redirects are followed only within the same origin. Whoever asked for it closes it.
+        Redirects are followed only within the same origin; another is an answer with its status and no `location`.
+        Without a timeout only connecting has one. Whoever asked for it closes it.
         """
         ...

@@ -62,12 +62,15 @@ class ResponseStore(Protocol):
         """Keeps a response that has ended and was never opened: all of it at once. Repeating it changes nothing."""
         ...
 
-    async def add_items(self, response_id: str, start: int, items: Sequence[Item]) -> None:
-        """Keeps finished output items; `start` is the first one's place in the output. Repeating it changes nothing."""
+    async def add_items(self, response_id: str, items: Mapping[int, Item]) -> None:
+        """Keeps output items by their places. One that has its place takes it from what was kept there.
+
+        A hosted call is kept when it is made, and again with its answer. Repeating it changes nothing.
+        """
         ...
 
     async def finish(self, response: Response) -> None:
-        """Keeps the end: status, usage, failure and every output item not yet kept. A first end stays as it is.
+        """Keeps the end: status, usage, failure and every output item as it is now. A first end stays as it is.
 
         What `fail_unfinished` did is none: who made the response knows better.
         """

@@ -44,7 +44,10 @@ class VectorStores(Protocol):
         ...
 
     async def delete(self, organization_id: str, store_id: str) -> bool:
-        """Whether it was there. Its files, batches and chunks go with it."""
+        """Whether it was there. Its files, batches and chunks go with it: nobody finds them any more.
+
+        What they take is given back by `sweep`.
+        """
         ...
 
     async def touch(self, organization_id: str, store_ids: Sequence[str], now: int) -> None:
@@ -149,5 +152,12 @@ class VectorStores(Protocol):
         """The chunks with words of this text, the best first; `score` is BM25 or its like, scaled to 0..1 by the best.
 
         Any text is a question: it has no syntax.
+        """
+        ...
+
+    async def sweep(self) -> bool:
+        """Removes a part of what nobody finds any more, in a time that others hardly notice. Whether more may be left.
+
+        Not what somebody is about to index.
         """
         ...

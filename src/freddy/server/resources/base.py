@@ -93,11 +93,16 @@ class Collection(Generic[T]):
         self._param = param
         self._code = code
 
-    async def create(self, caller: Caller, *, name: str, value: T, add: Add | None = None) -> Kept[T]:
-        """Raises `errors.Conflict` when the organization has as many as it may have."""
+    async def create(
+        self, caller: Caller, *, name: str, value: T, add: Add | None = None, thing_id: str | None = None
+    ) -> Kept[T]:
+        """Raises `errors.Conflict` when the organization has as many as it may have.
+
+        `thing_id` is for those whose value depends on their id.
+        """
         now = int(self._clock.now())
         record = Record(
-            id=self._ids.new(self._prefix),
+            id=thing_id or self._ids.new(self._prefix),
             organization_id=caller.organization_id,
             kind=self._kind,
             name=_checked(name),

@@ -44,8 +44,10 @@ def usage(turn: Turn, said: Iterable[items.Item]) -> Usage:
 
 def unfinished(run: Run) -> Usage | None:
     """What the turn took that the run is in, as far as it was heard. None where it said nothing, or is in none."""
-    said = run.output[run.accounted :]
-    step = decide(replace(run, output=run.output[: run.accounted]))
+    outputs = (place for place, item in enumerate(run.output, 1) if isinstance(item, items.FunctionOutput))
+    began = max(run.accounted, *outputs, 0)
+    said = run.output[began:]
+    step = decide(replace(run, output=run.output[:began]))
     return usage(step.turn, said) if said and isinstance(step, CallModel) else None
 
 
@@ -79,7 +81,11 @@ def shares(run: Run, turn: Turn, said: Sequence[items.Item], *, used: Usage) -> 
     read = context + system + tools + rest
     visible = [item for item in said if not isinstance(item, items.Reasoning)]
     written = sizes(visible)
-    called = sum(size for item, size in zip(visible, written, strict=True) if isinstance(item, items.FunctionCall))
+    called = sum(
+        size
+        for item, size in zip(visible, written, strict=True)
+        if isinstance(item, items.FunctionCall | items.HostedCall)
+    )
     output = max(0, used.output_tokens - used.reasoning_tokens)
     return Shares(
         context=used.input_tokens * context // max(1, read),
@@ -132,7 +138,7 @@ def _items(several: Iterable[items.Item]) -> int:
 
 
 def _media(item: items.Item) -> int:
-    if not isinstance(item, items.Message | items.FunctionOutput):
+    if not isinstance(item, items.Message | items.FunctionOutput | items.HostedCall):
         return 0
     return sum(not isinstance(part, items.Text | items.Refusal) for part in item.parts)
 
@@ -145,6 +151,10 @@ def _texts(item: items.Item) -> Iterator[str]:
         case items.FunctionCall():
             yield item.name
             yield item.arguments
+        case items.HostedCall(parts=parts):
+            yield item.name
+            yield item.arguments
+            yield from (part.text for part in parts if isinstance(part, items.Text))
         case items.Reasoning():
             yield from item.texts or item.summaries
         case _:

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 import jsonschema_rs
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from freddy.server.core import errors
 from freddy.server.core.request import Output, Schema
@@ -131,6 +131,11 @@ def faults(output: Output, text: str) -> tuple[str, ...]:
             return _misfits(output.schemas, value, values=_values(text))
         case _:
             return ()
+
+
+def unfit_arguments(schema: Raw, arguments: str) -> tuple[str, ...]:
+    """What keeps the arguments of a call from their schema, as with `faults`."""
+    return faults(Output("json_schema", (Schema("arguments", schema),)), arguments)
 
 
 def inside(output: Output, text: str) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from freddy.server.core import errors, items, toolspec, window
+from freddy.server.core import errors, items, reading, toolspec, window
 from freddy.server.core.accounts import Caller
 from freddy.server.core.request import Request
 from freddy.server.core.response import Response
@@ -251,6 +251,7 @@ class _Read:
         self._pages = pages
         self._request = request
         self._answered = {item.call_id for item in request.input if isinstance(item, items.FunctionOutput)}
+        self._approved = {item.request_id for item in request.input if isinstance(item, items.ApprovalAnswer)}
         self.said: list[Sized] = []
         self.tokens = 0
 
@@ -303,6 +304,9 @@ class _Read:
     def _sized(self, page: Sequence[items.Item]) -> list[Sized]:
         """Outputs come after their calls: what is read backwards tells beforehand which calls are answered."""
         self._answered.update(item.call_id for item in page if isinstance(item, items.FunctionOutput))
+        # A call that waited for an approval waits no more.
+        asked = (item for item in page if isinstance(item, items.ApprovalRequest))
+        self._answered.update(item.call_id for item in asked if item.id in self._approved)
         useful = [item for item in page if not _is_stale(item, self._request, self._answered)]
         return [Sized(item, tokens) for item, tokens in zip(useful, estimate.sizes(useful), strict=True)]
 
@@ -310,7 +314,7 @@ class _Read:
 def _turn(request: Request, instructions: str | None) -> Turn:
     """As much of what the model is asked as the request says by itself."""
     tools = tuple(tool for tool in request.tools if isinstance(tool, toolspec.Function))
-    return Turn("", request.input, instructions=instructions, tools=tools)
+    return Turn("", reading.readable(request.input), instructions=instructions, tools=tools)
 
 
 def _answer(request: Request, capacity: int) -> int:

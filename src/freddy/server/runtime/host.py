@@ -20,6 +20,7 @@ from freddy.server.ports.model import Model
 from freddy.server.ports.world import Clock
 from freddy.server.runtime import estimate, runner
 from freddy.server.runtime.recorder import Recorder
+from freddy.server.runtime.toolbox import Toolbox
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +97,9 @@ class Host:
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()))
 
-    async def start(self, run: Run, model: Model, admission: Admission = FREE) -> None:
+    async def start(
+        self, run: Run, model: Model, admission: Admission = FREE, *, toolbox: Toolbox | None = None
+    ) -> None:
         """Returns when the run is kept and under way: its end then settles the admission.
 
         Raises `errors.ShuttingDown`, `StorageUnavailable`.
@@ -114,7 +117,7 @@ class Host:
             listener.run_started(run.response)
         if admission is not FREE:
             self._admissions[run.response.id] = admission
-        task = self._group.create_task(self._perform(run, model), name=run.response.id)
+        task = self._group.create_task(self._perform(run, model, toolbox), name=run.response.id)
         self._tasks[run.response.id] = task
         place = (run.response.organization_id, run.response.thread_id)
         self._in_threads.setdefault(place, {})[run.response.id] = _Running(run.response, self._clock.monotonic())
@@ -157,13 +160,13 @@ class Host:
         await asyncio.wait((task,))
         return None if task.cancelled() else task.result()
 
-    async def _perform(self, run: Run, model: Model) -> Response | None:
+    async def _perform(self, run: Run, model: Model, toolbox: Toolbox | None) -> Response | None:
         began = self._clock.monotonic()
         first: float | None = None
         ended: Response | None = None
         happened: Sequence[events.Event] = ()
         try:
-            async with aclosing(self._runner.drive(run, model)) as driving:
+            async with aclosing(self._runner.drive(run, model, toolbox)) as driving:
                 async for batch in driving:
                     if first is None and not isinstance(batch[0], _NO_WORD):
                         first = self._clock.monotonic() - began

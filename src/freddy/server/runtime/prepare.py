@@ -3,36 +3,39 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from freddy.server.core import assistants, errors, ids, toolspec
+from freddy.server.core import assistants, errors, ids, offers, toolspec
 from freddy.server.core.accounts import Caller
 from freddy.server.core.request import DEFAULT_MODEL, Request, ThreadRef
 from freddy.server.core.response import Response
 from freddy.server.core.ruling import Ruling
-from freddy.server.core.run import CallModel, Run, decide
+from freddy.server.core.run import CallModel, Run, decide, first_turn
 from freddy.server.core.turn import Turn
 from freddy.server.ports.world import Clock, IdSource
 from freddy.server.resources.assistants import Assistants, Settled
 from freddy.server.resources.prompts import Prompts
 from freddy.server.resources.rulebook import Rulebook
 from freddy.server.runtime import forms
+from freddy.server.runtime.approvals import Approvals
 from freddy.server.runtime.history import History
 from freddy.server.runtime.media import Media
 from freddy.server.runtime.route import Route
 from freddy.server.runtime.routing import Routing
 from freddy.server.runtime.threads import Threads
+from freddy.server.runtime.toolbox import Toolbox, Tools
 
 
 class Prepared(Struct, frozen=True):
-    """`turn` is what the model would be asked first."""
+    """`turn` is about what the model will be asked first: what a tool will say is not known yet."""
 
     run: Run
     model: Route
+    toolbox: Toolbox | None = None
 
     @property
     def turn(self) -> Turn:
-        step = decide(self.run)
-        assert isinstance(step, CallModel)
-        return step.turn
+        run = self.run
+        step = decide(replace(run, opened=True) if not run.opened else run)
+        return step.turn if isinstance(step, CallModel) else first_turn(run)
 
 
 class Configured(Struct, frozen=True):
@@ -54,8 +57,15 @@ class Preparation:
         configured: Configured,
         media: Media | None = None,
         threads: Threads | None = None,
+        tools: Tools | None = None,
+        approvals: Approvals | None = None,
     ) -> None:
-        """Without `media` there are no files that a request could name; without `threads` nothing binds or branches."""
+        """Without `media` there are no files that a request could name; without `threads` nothing binds or branches.
+
+        Without `tools` this server runs none, and without `approvals` nothing can have asked for one.
+        """
+        self._tools = tools
+        self._approvals = approvals
         self._routing = routing
         self._history = history
         self._media = media
@@ -73,6 +83,8 @@ class Preparation:
         request = replace(request, input=await self._history.resolve(caller, request.input))
         if self._media is not None:
             await self._media.check(caller.organization_id, request.input)
+        toolbox = await self._tools.equip(request, caller) if self._tools is not None else None
+        request = replace(request, tools=_without_secrets(request.tools))
         ruling = await self._ruling(settled, caller, route)
         instructions = ruling.after(request.instructions)
         before = await self._history.before(
@@ -82,6 +94,10 @@ class Preparation:
             largest=route.reads_most,
             instructions=instructions,
         )
+        if self._approvals is not None:
+            labels = toolbox.labels if toolbox else ()
+            context = (*before.said, *request.input)
+            self._approvals.check(request.input, context, labels=labels, param="input")
         thread = self._thread(request)
         request = replace(request, thread=thread)
         response = Response(
@@ -105,8 +121,11 @@ class Preparation:
             model=route.name,
             live=request.stream or request.background,
             cache_key=response.thread_id or request.previous_response_id or response.id,
+            offers=toolbox.offers() if toolbox else _of_caller(request.tools),
+            opened=toolbox is None or toolbox.known,
+            parallel=_parallel(request, route),
         )
-        return Prepared(run, route)
+        return Prepared(run, route, toolbox)
 
     async def _settled(self, request: Request, caller: Caller) -> Settled:
         """With what the thread, the assistant, the organization and the prompt say."""
@@ -155,6 +174,24 @@ def _refuse(request: Request) -> None:
             "A background response must be stored", param="store", details="leave store out, or background"
         )
     forms.refuse(request.output)
+
+
+def _without_secrets(tools: tuple[toolspec.ToolSpec, ...]) -> tuple[toolspec.ToolSpec, ...]:
+    """What a tool is told in confidence is for whoever runs it, and is not kept."""
+    if not any(isinstance(tool, toolspec.Mcp) for tool in tools):
+        return tools
+    return tuple(tool.told if isinstance(tool, toolspec.Mcp) else tool for tool in tools)
+
+
+def _of_caller(tools: tuple[toolspec.ToolSpec, ...]) -> tuple[offers.Offer, ...]:
+    return tuple(offers.of_caller(tool) for tool in tools if isinstance(tool, toolspec.Function))
+
+
+def _parallel(request: Request, route: Route) -> bool:
+    """Whether the model may make several calls at once: as the caller says, or else as the model is used to."""
+    if request.parallel_tool_calls or "parallel_tool_calls" in request.given:
+        return request.parallel_tool_calls
+    return bool(request.tools) and route.profile.parallel_by_default
 
 
 def _warnings(request: Request) -> tuple[str, ...]:

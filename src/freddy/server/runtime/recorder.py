@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from freddy.server.core import errors, events, items
+from freddy.server.core import errors, events
 from freddy.server.core.response import Response
 from freddy.server.core.run import Run
 from freddy.server.ports.channel import Channel
@@ -15,6 +15,9 @@ from freddy.server.ports.stores import ResponseStore
 from freddy.server.ports.usage import UsageStore
 
 _MOST_OWED = 10_000
+_KEPT = (events.ItemDone, events.Called)
+_AFTER_UNTOLD = (events.Finished, *events.UNTOLD)
+"""What a batch ends with that holds something which is not told."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,13 +51,13 @@ class Recorder:
         last, response = batch[-1], run.response
         if isinstance(last, events.Finished):
             await self.keep_end(last.response)
-        elif response.request.store and (done := [event for event in batch if type(event) is events.ItemDone]):
+        elif response.request.store and (done := [event for event in batch if isinstance(event, _KEPT)]):
             if response.id in self._unopened:
                 # A conflict is with itself: the write that was interrupted had come through.
                 with suppress(errors.Conflict):
                     await self._responses.open(response)
                 self._unopened.discard(response.id)
-            await self._responses.add_items(response.id, done[0].index, _items(done))
+            await self._responses.add_items(response.id, {event.index: event.item for event in done})
 
     async def keep_end(self, response: Response) -> None:
         if not response.request.store:
@@ -85,9 +88,10 @@ class Recorder:
         self._unopened.discard(run.response.id)
 
     def tell(self, run: Run, batch: Sequence[events.Event]) -> None:
-        if isinstance(batch[-1], events.Finished):
-            # Only the last batch holds what is not told.
+        if isinstance(batch[-1], _AFTER_UNTOLD):
             batch = [event for event in batch if not isinstance(event, events.UNTOLD)]
+            if not batch:
+                return
         self._channel.append(run.response.id, batch)
 
 
@@ -96,5 +100,3 @@ def _bare(response: Response) -> Response:
     return replace(response, request=replace(response.request, input=()), output=())
 
 
-def _items(done: Sequence[events.ItemDone]) -> list[items.Item]:
-    return [event.item for event in sorted(done, key=lambda event: event.index)]

@@ -17,6 +17,7 @@ from freddy.server.core.usage import Usage
 from freddy.server.ports.channel import Batch, Channel
 from freddy.server.ports.stores import Page, ResponseFilter, ResponseStore
 from freddy.server.runtime import estimate, replay
+from freddy.server.runtime.approvals import Approvals
 from freddy.server.runtime.host import Host
 from freddy.server.runtime.prepare import Preparation, Prepared
 from freddy.server.runtime.repeats import Repeat, Repeats
@@ -54,7 +55,9 @@ class Responses:
         channel: Channel,
         repeats: Repeats,
         limiter: Limiter,
+        approvals: Approvals | None = None,
     ) -> None:
+        self._approvals = approvals
         self._limiter = limiter
         self._preparation = preparation
         self._host = host
@@ -101,11 +104,15 @@ class Responses:
     async def _begin(self, prepared: Prepared, caller: Caller) -> Started:
         admission = await self._admitted(prepared, caller)
         try:
-            await self._host.start(prepared.run, prepared.model, admission)
+            if self._approvals is not None:
+                await self._approvals.claim(prepared.run)
+            await self._host.start(prepared.run, prepared.model, admission, toolbox=prepared.toolbox)
         except BaseException:
             # One that is under way settles it when it ends, even where whoever began it is cancelled.
             if not self._host.performs(prepared.run.response.id):
                 await admission.release()
+                if self._approvals is not None:
+                    await self._approvals.release(prepared.run)
             raise
         return Started(prepared.run.response, admission.headers())
 

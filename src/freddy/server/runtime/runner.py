@@ -2,48 +2,72 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
+from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 
-from freddy.server.core import calls, errors, events
-from freddy.server.core.run import CallModel, Finish, Run, decide, fold
+from freddy.server.core import calls, errors, events, ids, items, reading, transcript
+from freddy.server.core.calls import Call
+from freddy.server.core.citing import Citing
+from freddy.server.core.run import CallModel, CallTools, Finish, OpenTools, Run, Settle, decide, fold
 from freddy.server.core.transcript import Transcript
 from freddy.server.core.turn import Turn
 from freddy.server.ports.model import Model
+from freddy.server.ports.tools import Answer, Asker
 from freddy.server.ports.world import Clock, IdSource
 from freddy.server.runtime import estimate
+from freddy.server.runtime.toolbox import Toolbox
 
 _log = logging.getLogger(__name__)
 
+_Calls: TypeAlias = items.HostedCall | items.FunctionCall
 _ENDS_A_TURN = (events.TurnDone, events.Failed, events.Cancelled)
+_LIMIT_REACHED: Final = (
+    "the limit of tool calls for this response is reached, and this one was not made: answer with what you know"
+)
+_APPROVED_TURN: Final = -1
+"""What was approved was called before the first turn."""
 
 
 class Runner:
-    def __init__(self, *, clock: Clock, ids: IdSource) -> None:
+    def __init__(self, *, clock: Clock, ids: IdSource, approval_seconds: int = 86_400, at_once: int = 8) -> None:
+        """A call waits `approval_seconds` for its approval; of the calls of a turn so many run `at_once`."""
         self._clock = clock
         self._ids = ids
+        self._approval_seconds = approval_seconds
+        self._at_once = at_once
 
-    async def drive(self, run: Run, model: Model) -> AsyncGenerator[list[events.Event], None]:
+    async def drive(
+        self, run: Run, model: Model, toolbox: Toolbox | None = None
+    ) -> AsyncGenerator[list[events.Event], None]:
         """The run's events in batches of what came together; the last event is `Finished`.
 
-        Cancelling the task while the model speaks ends the run as cancelled: the last batch still comes.
+        Cancelling the task while the model speaks, or a tool works, ends the run as cancelled: the last batch still
+        comes. A run that something has happened in goes on from there: what was told of it is not told again.
         """
-        told: list[events.Event] = [
-            events.Created(run.response),
-            events.InProgress(replace(run.response, status="in_progress")),
-        ]
+        told: list[events.Event] = [] if run.turns or run.output else [*_begun(run)]
         while True:
+            turn: Turn | None = None
             match decide(run):
                 case Finish(response):
                     ended = replace(response, completed_at=int(self._clock.now()))
                     yield [*told, events.Finished(ended)]
                     return
-                case CallModel(turn):
+                case CallModel() as step:
+                    turn = step.turn
                     happening = self._speak(run, turn, model)
-            yield told
-            told, began = [], self._clock.monotonic()
+                case OpenTools():
+                    assert toolbox is not None
+                    happening = self._open(run, toolbox)
+                case Settle() as step:
+                    happening = self._settle(run, step)
+                case CallTools() as step:
+                    happening = self._work(run, step, toolbox)
+            if told:
+                yield told
+            told, began, place = [], self._clock.monotonic(), len(run.output)
             async with aclosing(happening):
                 async for batch in happening:
                     if not isinstance(batch[-1], _ENDS_A_TURN):
@@ -54,7 +78,9 @@ class Runner:
                         # What breaks while the model is being closed changes no turn that has ended.
                         continue
                     # Told together with what `decide` makes of it: one write, one wake-up.
-                    told = _counted(batch, turn, run, milliseconds=self._since(began))
+                    told = batch
+                    if turn is not None:
+                        told = _counted(batch, turn, run, place=place, milliseconds=self._since(began))
                     run = fold(run, told)
 
     def _since(self, began: float) -> int:
@@ -63,12 +89,19 @@ class Runner:
 
     async def _speak(self, run: Run, turn: Turn, model: Model) -> AsyncGenerator[list[events.Event], None]:
         """One turn of the model. Its last batch ends with `TurnDone`, `Failed` or `Cancelled`."""
-        transcript = Transcript(index=len(run.output), new_id=self._ids.new, tools=turn.tools)
+        turning = Transcript(
+            index=len(run.output),
+            new_id=self._ids.new,
+            offers=run.offers,
+            turn=run.turns,
+            expires_at=int(self._clock.now()) + self._approval_seconds if run.offers else None,
+        )
+        citing = _citing(run)
         try:
             async with aclosing(model.stream(turn)) as saying:
                 async for deltas in saying:
-                    batch = transcript.feed(deltas)
-                    if transcript.done:
+                    batch = turning.feed(deltas if citing is None else citing.feed(deltas))
+                    if turning.done:
                         yield batch
                         return
                     if batch:
@@ -77,16 +110,175 @@ class Runner:
                 f"{model.profile.provider} ended before its answer did"
             )
         except errors.FreddyError as error:
-            yield [*transcript.close("incomplete"), events.Failed(error.as_failure(), error.usage, transcript.choice)]
+            yield [*turning.close("incomplete"), events.Failed(error.as_failure(), error.usage, turning.choice)]
         except asyncio.CancelledError as stopped:
-            if (task := asyncio.current_task()) is not None:
-                task.uncancel()
-            yield [*transcript.close("incomplete"), replace(_stop(stopped), choice=transcript.choice)]
+            yield [*turning.close("incomplete"), replace(_stopped(stopped), choice=turning.choice)]
         except Exception:  # noqa: BLE001
             # A fault in an adapter ends this run like any failure: what was said before it is kept.
             _log.exception("model_fault", extra={"response_id": run.response.id})
             failure = errors.Internal("Internal server error").as_failure()
-            yield [*transcript.close("incomplete"), events.Failed(failure, choice=transcript.choice)]
+            yield [*turning.close("incomplete"), events.Failed(failure, choice=turning.choice)]
+
+
+    async def _open(self, run: Run, toolbox: Toolbox) -> AsyncGenerator[list[events.Event], None]:
+        try:
+            async with aclosing(toolbox.open(run)) as opening:
+                async for batch in opening:
+                    yield batch
+        except asyncio.CancelledError as stopped:
+            yield [_stopped(stopped)]
+
+    async def _settle(self, run: Run, step: Settle) -> AsyncGenerator[list[events.Event], None]:
+        """What was approved becomes calls that wait for their answers; in the place of what was not, that is said."""
+        told: list[events.Event] = []
+        place = len(run.output)
+        for answer in step.answers:
+            asked = answer.request
+            if answer.approve:
+                assert asked.server_label is not None
+                empty = items.HostedCall(
+                    id=self._ids.new(ids.MCP_CALL),
+                    call_id=asked.call_id,
+                    name=asked.name,
+                    arguments="",
+                    work=items.Mcp(asked.server_label),
+                    offered=asked.offered,
+                    turn=_APPROVED_TURN,
+                    approval_id=asked.id,
+                )
+                told += transcript.begin_hosted(place, empty)
+                told += transcript.call_hosted(place, replace(empty, arguments=asked.arguments))
+            else:
+                parts = (items.Text(reading.denial(answer.reason)),)
+                output = items.FunctionOutput(
+                    self._ids.new(ids.FUNCTION_OUTPUT), asked.call_id, parts, name=asked.name, failed=True
+                )
+                told += [events.ItemAdded(place, replace(output, parts=(), status="in_progress"))]
+                told += [events.ItemDone(place, output)]
+            place += 1
+        yield told
+
+    async def _work(
+        self, run: Run, step: CallTools, toolbox: Toolbox | None
+    ) -> AsyncGenerator[list[events.Event], None]:
+        """Answers calls, each in a batch of its own as soon as it is answered; one that is stopped has no answer."""
+        places = {item.id: place for place, item in enumerate(run.output) if isinstance(item, items.HostedCall)}
+        open_ = {call.id: call for call in (*step.calls, *step.refused) if isinstance(call, items.HostedCall)}
+        place = len(run.output)
+        asker = Asker(run.response.organization_id, run.response.user_id, run.response.key_id, run.response.id)
+        searching = [call for call in step.calls if call.id in places and _searches(call)]
+        try:
+            if searching:
+                yield [events.CallProgress(places[one.id], one.id, "file_search", "searching") for one in searching]
+            at_once = self._at_once if step.parallel else 1
+            async with aclosing(self._answers(step.calls, toolbox, asker, at_once=at_once)) as answering:
+                async for call, answer, milliseconds in answering:
+                    index = places.get(call.id, place)
+                    place += call.id not in places
+                    open_.pop(call.id, None)
+                    yield [*self._answered(index, call, answer, milliseconds)]
+            for call in step.refused:
+                index = places.get(call.id, place)
+                place += call.id not in places
+                open_.pop(call.id, None)
+                yield [*self._answered(index, call, Answer(error=_LIMIT_REACHED, source="limit"), 0)][:-1]
+        except asyncio.CancelledError as stopped:
+            left = [events.ItemDone(places[one.id], replace(one, status="incomplete")) for one in open_.values()]
+            yield [*left, _stopped(stopped)]
+
+    async def _answers(
+        self, asked: Sequence[_Calls], toolbox: Toolbox | None, asker: Asker, *, at_once: int
+    ) -> AsyncGenerator[tuple[_Calls, Answer, int], None]:
+        """Each call with its answer, and the milliseconds it took, in the order in which they are answered."""
+        answered: asyncio.Queue[tuple[_Calls, Answer, int]] = asyncio.Queue()
+        turns = asyncio.Semaphore(at_once)
+
+        async def answer(call: _Calls) -> None:
+            async with turns:
+                began = self._clock.monotonic()
+                if toolbox is None:
+                    told = Answer(error=f"the request does not have the tool {call.name!r}")
+                else:
+                    told = await toolbox.answer(call, replace(asker, call_id=call.call_id))
+                answered.put_nowait((call, told, self._since(began)))
+
+        async with asyncio.TaskGroup() as working:
+            for call in asked:
+                working.create_task(answer(call))
+            for _ in asked:
+                yield await answered.get()
+
+    def _answered(
+        self, index: int, call: _Calls, answer: Answer, milliseconds: int
+    ) -> Iterator[events.Event]:
+        failed = answer.error is not None
+        if isinstance(call, items.HostedCall):
+            work = call.work
+            if isinstance(work, items.FileSearch):
+                work = items.FileSearch(answer.queries, answer.found)
+            done = replace(
+                call,
+                work=work,
+                parts=answer.parts,
+                error=answer.error,
+                status="failed" if failed else "completed",
+                milliseconds=milliseconds,
+            )
+            # A search has no word for having failed: its item says so.
+            fails = failed and isinstance(work, items.Mcp)
+            yield events.CallProgress(index, call.id, transcript.kind_of(call), "failed" if fails else "completed")
+            yield events.ItemDone(index, done)
+            kind = "mcp" if isinstance(work, items.Mcp) else "file_search"
+        else:
+            output = items.FunctionOutput(
+                id=self._ids.new(ids.FUNCTION_OUTPUT),
+                call_id=call.call_id,
+                parts=(items.Text(f"Error: {answer.error}"),) if answer.error is not None else answer.parts,
+                name=call.name,
+                source=answer.source or "tool",
+                failed=failed,
+                milliseconds=milliseconds,
+            )
+            yield events.ItemAdded(index, replace(output, parts=(), status="in_progress"))
+            yield events.ItemDone(index, output)
+            kind = "function"
+        yield events.ToolDone(
+            Call(
+                kind="tool",
+                name=call.name,
+                provider=kind,
+                status="failed" if failed else "completed",
+                cost=0,
+                milliseconds=milliseconds,
+            )
+        )
+
+
+def _begun(run: Run) -> Iterator[events.Event]:
+    yield events.Created(run.response)
+    yield events.InProgress(replace(run.response, status="in_progress"))
+
+
+def _searches(call: _Calls) -> bool:
+    return isinstance(call, items.HostedCall) and isinstance(call.work, items.FileSearch)
+
+
+def _citing(run: Run) -> Citing | None:
+    """Who takes the marks out of what the model says, where it has read any."""
+    found = [
+        passage
+        for item in (*run.context, *run.output)
+        if type(item) is items.HostedCall and isinstance(item.work, items.FileSearch)
+        for passage in item.work.found
+    ]
+    return Citing(found) if found else None
+
+
+def _stopped(stopped: asyncio.CancelledError) -> events.Failed | events.Cancelled:
+    """How a run ends that was stopped, which then is stopped no more."""
+    if (task := asyncio.current_task()) is not None:
+        task.uncancel()
+    return _stop(stopped)
 
 
 KEEP = "keep"
@@ -101,10 +293,12 @@ def _stop(stopped: asyncio.CancelledError) -> events.Failed | events.Cancelled:
     return events.Cancelled(partial=KEEP in stopped.args)
 
 
-def _counted(batch: list[events.Event], turn: Turn, run: Run, *, milliseconds: int) -> list[events.Event]:
+def _counted(
+    batch: list[events.Event], turn: Turn, run: Run, *, place: int, milliseconds: int
+) -> list[events.Event]:
     """The batch, with the time that the turn took, and an estimate where the vendor did not count.
 
-    `run` is as it was before the batch. A turn that was broken off is estimated when something had been said: what was
+    `run` is as it was before the batch, and `place` where in its output the turn began. A turn that was broken off is estimated when something had been said: what was
     used is not lost.
     """
     last = batch[-1]
@@ -114,8 +308,8 @@ def _counted(batch: list[events.Event], turn: Turn, run: Run, *, milliseconds: i
         choice = replace(choice, milliseconds=max(0, milliseconds - sum(one.milliseconds for one in choice.calls)))
     detailed = estimate.wanted(run.response.request)
     if usage is None or detailed:
-        before = len(turn.items) - len(run.context)
-        said = [*run.output[before:], *(event.item for event in batch if isinstance(event, events.ItemDone))]
+        done = (event.item for event in batch if isinstance(event, events.ItemDone | events.Called))
+        said = [*run.output[place:], *done]
         if usage is None and (isinstance(last, events.TurnDone) or (said and _uncounted(choice))):
             usage = estimate.usage(turn, said)
         vain = calls.used(choice.calls)

@@ -170,6 +170,37 @@ TEMPLATE: Final = _names(
     "created_by",
 )
 TEMPLATE_VARIABLE: Final = _names("type", "description", "required", "default", "enum")
+MCP_CONFIGURATION: Final = _names(
+    "name",
+    "description",
+    "server_url",
+    "program",
+    "auth_type",
+    "credentials",
+    "headers",
+    "metadata",
+    "organization_id",
+    "expected_version",
+    # What our own answers carry when they are sent back.
+    "id",
+    "object",
+    "type",
+    "user_id",
+    "version",
+    "connection_status",
+    "last_connected_at",
+    "error_message",
+    "created_at",
+    "updated_at",
+    "created_by",
+    transport_type=("transport",),
+    tool_configuration=("tools",),
+    enabled=("is_active",),
+)
+MCP_CREDENTIALS: Final = _names("api_key", "header_name", "headers", token=("access_token", "bearer_token"))
+MCP_TOOLS: Final = _names("enabled", "allowed_tools", "require_approval")
+MCP_ALLOWED: Final = _names("include", "exclude", "tool_names", "read_only")
+MCP_APPROVAL: Final = _names("require", "allow", "always", "never")
 NEW_THREAD: Final = {**THREAD, "messages": "messages"}
 THREAD_MESSAGE: Final = _names("content", "metadata")
 THREAD_NAME: Final = _names("messages")

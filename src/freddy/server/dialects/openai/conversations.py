@@ -89,7 +89,11 @@ def decode_items(body: bytes, new_id: ids.NewId) -> tuple[items.Item, ...]:
 def decode_include(names: Iterable[str]) -> writing.Show:
     """What is written besides for those who include it."""
     asked = {shapes.pick(INCLUDABLE, name, "include") for name in names}
-    return writing.Show(encrypted="reasoning.encrypted" in asked, logprobs="message.logprobs" in asked)
+    return writing.Show(
+        encrypted="reasoning.encrypted" in asked,
+        logprobs="message.logprobs" in asked,
+        results="file_search.results" in asked,
+    )
 
 
 def encode_conversation(thread: Thread) -> bytes:

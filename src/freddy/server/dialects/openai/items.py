@@ -1,12 +1,13 @@
 """Owns how items, their parts and their annotations are written, alone, in a list and in a response."""
 
 from collections.abc import Sequence
-from typing import TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from freddy.server.core import items
+from freddy.server.core import filtering, items
+from freddy.server.dialects import hosted
 from freddy.server.dialects.openai import tools
 
 
@@ -15,6 +16,7 @@ class Show(Struct, frozen=True):
 
     encrypted: bool = False
     logprobs: bool = True
+    results: bool = False
 
 
 class _InputText(Struct, tag="input_text"):
@@ -127,7 +129,84 @@ class _CustomOutput(Struct, tag="custom_tool_call_output"):
     name: str | UnsetType = UNSET
 
 
-Item: TypeAlias = _Message | _Reasoning | _FunctionCall | _CustomCall | _FunctionOutput | _CustomOutput | Raw
+class _ErrorText(Struct, tag="text"):
+    text: str
+
+
+class _McpTool(Struct):
+    name: str
+    description: str | None
+    input_schema: Raw
+    annotations: Raw | None
+
+
+class _McpListTools(Struct, tag="mcp_list_tools"):
+    id: str
+    server_label: str
+    tools: list[_McpTool]
+    error: str | None
+
+
+class _McpError(Struct, tag="mcp_tool_execution_error"):
+    content: list[_ErrorText]
+
+
+class _McpCall(Struct, tag="mcp_call"):
+    id: str
+    status: str
+    approval_request_id: str | None
+    arguments: str
+    error: _McpError | None
+    name: str
+    output: str | None
+    server_label: str
+
+
+class _McpApprovalRequest(Struct, tag="mcp_approval_request"):
+    id: str
+    arguments: str
+    name: str
+    server_label: str
+
+
+class _McpApprovalResponse(Struct, tag="mcp_approval_response"):
+    id: str
+    approval_request_id: str
+    approve: bool
+    reason: str | None
+
+
+class _Found(Struct):
+    attributes: dict[str, str | int | float | bool]
+    file_id: str
+    filename: str
+    score: float
+    text: str
+
+
+class _FileSearchCall(Struct, tag="file_search_call"):
+    """`results` are for those who include them."""
+
+    id: str
+    status: str
+    queries: tuple[str, ...]
+    results: list[_Found] | None
+
+
+Item: TypeAlias = (
+    _Message
+    | _Reasoning
+    | _FunctionCall
+    | _CustomCall
+    | _FunctionOutput
+    | _CustomOutput
+    | _McpListTools
+    | _McpCall
+    | _McpApprovalRequest
+    | _McpApprovalResponse
+    | _FileSearchCall
+    | Raw
+)
 
 
 class _List(Struct):
@@ -149,13 +228,18 @@ class _InputTokens(Struct):
     object: str = "response.input_tokens"
 
 
-def encode_item(item: items.Item, *, encrypted: bool = False) -> bytes:
-    """`encrypted` is for those who include `reasoning.encrypted_content`."""
-    return msgspec.json.encode(spell(item, Show(encrypted=encrypted)))
+_ANYTHING: Final = Raw(b"{}")
 
 
-def encode_input_items(page: Sequence[items.Item], *, has_more: bool, encrypted: bool = False) -> bytes:
-    show = Show(encrypted=encrypted)
+def encode_item(item: items.Item, *, encrypted: bool = False, results: bool = False) -> bytes:
+    """`encrypted` is for those who include `reasoning.encrypted_content`, `results` for `file_search_call.results`."""
+    return msgspec.json.encode(spell(item, Show(encrypted=encrypted, results=results)))
+
+
+def encode_input_items(
+    page: Sequence[items.Item], *, has_more: bool, encrypted: bool = False, results: bool = False
+) -> bytes:
+    show = Show(encrypted=encrypted, results=results)
     return msgspec.json.encode(
         _List(
             [spell(item, show) for item in page],
@@ -206,10 +290,47 @@ def spell(item: items.Item, show: Show) -> Item:
                 item.encrypted if show.encrypted and item.encrypted is not None else UNSET,
                 item.status if item.status == "incomplete" else UNSET,
             )
+        case items.HostedCall():
+            return _spell_hosted(item, show)
+        case items.McpTools():
+            return _McpListTools(item.id, item.server_label, [_spell_tool(tool) for tool in item.tools], item.error)
+        case items.ApprovalRequest():
+            return _McpApprovalRequest(item.id, item.arguments, item.name, item.server_label or hosted.FUNCTIONS)
+        case items.ApprovalAnswer():
+            return _McpApprovalResponse(item.id, item.request_id, item.approve, item.reason)
         case items.Other():
             return item.data
         case _:
             assert_never(item)
+
+
+def _spell_hosted(call: items.HostedCall, show: Show) -> _McpCall | _FileSearchCall:
+    match call.work:
+        case items.Mcp(server_label):
+            return _McpCall(
+                call.id,
+                call.status,
+                call.approval_id,
+                call.arguments,
+                None if call.error is None else _McpError([_ErrorText(call.error)]),
+                call.name,
+                hosted.outcome(call),
+                server_label,
+            )
+        case items.FileSearch(queries, found):
+            results = [_spell_found(one) for one in found] if show.results and call.status == "completed" else None
+            return _FileSearchCall(call.id, call.status, queries, results)
+        case _:
+            assert_never(call.work)
+
+
+def _spell_found(found: items.Found) -> _Found:
+    attributes = filtering.spell(found.attributes)
+    return _Found(attributes, found.file_id, found.filename, found.score, found.text)
+
+
+def _spell_tool(tool: items.McpTool) -> _McpTool:
+    return _McpTool(tool.name, tool.description, tool.input_schema or _ANYTHING, tool.annotations)
 
 
 def spell_said(part: items.Text | items.Refusal, show: Show) -> Part:

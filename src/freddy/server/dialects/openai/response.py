@@ -123,6 +123,7 @@ class Encoder:
         self.show = items.Show(
             encrypted="reasoning.encrypted" in made.include,
             logprobs=made.sampling.logprobs,
+            results="file_search.results" in made.include,
         )
         self._echo = b"," + _encode(_spell_echo(made))[1:]
 

@@ -18,12 +18,14 @@ from freddy.server.http.openapi import (
     failures,
     files,
     freddy,
+    mcp_configurations,
     openai,
     others,
     prompts,
     rules,
     threads,
     usage,
+    vector_stores,
 )
 from freddy.server.http.openapi.paths import OPERATIONS as _FIRST
 from freddy.server.http.openapi.paths import TAGS, Area, Operation
@@ -38,6 +40,8 @@ _AREAS: tuple[Area, ...] = (
     usage.AREA,
     conversations.AREA,
     prompts.AREA,
+    vector_stores.AREA,
+    mcp_configurations.AREA,
 )
 """What is not about responses, a module each."""
 OPERATIONS: tuple[Operation, ...] = (*_FIRST, *(one for area in _AREAS for one in area.operations))

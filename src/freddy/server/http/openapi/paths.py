@@ -15,8 +15,10 @@ Tag: TypeAlias = Literal[
     "Assistants",
     "Rules",
     "Prompts",
+    "MCP configurations",
     "Models",
     "Files",
+    "Vector stores",
     "Sign-in",
     "Organizations",
     "API keys",
@@ -33,8 +35,11 @@ TAGS: dict[Tag, str] = {
     "Assistants": "Named settings for requests, in versions.",
     "Rules": "Reusable instructions, attached to what they are for.",
     "Prompts": "Templates with variables, in versions.",
+    "MCP configurations": "Servers of tools that requests name by `configuration_id`, with their credentials.",
     "Models": "Who can answer.",
     "Files": "What requests name by `file_id`. The first paths have OpenAI's shapes, the others the platform's.",
+    "Vector stores": "Files that are found by what they say. The first paths have OpenAI's shapes, the others the "
+    "platform's.",
     "Sign-in": "Tokens of users.",
     "Organizations": "Who shares threads, keys, limits and bills; and who changed what.",
     "API keys": "Credentials of programs.",
@@ -44,6 +49,7 @@ TAGS: dict[Tag, str] = {
 }
 _WRITE, _ONE = (400, 413, 422), (404,)
 _MODEL = (404, 409, 429, 502, 504)
+_OPENAI_PATHS = ("/v1/responses", "/v1/files", "/v1/conversations", "/v1/vector_stores")
 
 
 class Operation(Struct, frozen=True, kw_only=True):
@@ -74,7 +80,7 @@ class Operation(Struct, frozen=True, kw_only=True):
 
     @property
     def dialect(self) -> Literal["Freddy", "OpenAI"]:
-        return "OpenAI" if self.path.startswith(("/v1/responses", "/v1/files", "/v1/conversations")) else "Freddy"
+        return "OpenAI" if self.path.startswith(_OPENAI_PATHS) else "Freddy"
 
 
 class Area(Struct, frozen=True, kw_only=True):

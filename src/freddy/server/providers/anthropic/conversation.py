@@ -27,14 +27,14 @@ class Message(msgspec.Struct):
     content: list[Json]
 
 
-def system(instructions: str | None, asked: Iterable[items.Item]) -> str:
+def system(instructions: str | None, asked: Iterable[items.Readable]) -> str:
     """The vendor has one place for what stands above the conversation."""
     above = [instructions or ""]
     above += [item.text for item in asked if isinstance(item, items.Message) and item.role in ("system", "developer")]
     return "\n\n".join(text for text in above if text.strip())
 
 
-def messages(asked: tuple[items.Item, ...], profile: Profile, *, thinks: bool) -> list[Message]:
+def messages(asked: tuple[items.Readable, ...], profile: Profile, *, thinks: bool) -> list[Message]:
     """Raises `errors.InvalidRequest` where the model cannot read a part of the input."""
     writer = _Writer(profile, _outputs(asked))
     for place, item in enumerate(asked):
@@ -149,7 +149,7 @@ def _thinks(block: Json) -> bool:
     return block["type"] in ("thinking", "redacted_thinking")
 
 
-def _outputs(asked: tuple[items.Item, ...]) -> dict[int, items.FunctionOutput]:
+def _outputs(asked: tuple[items.Readable, ...]) -> dict[int, items.FunctionOutput]:
     """For the place of each call that was answered, its output."""
     waiting: dict[str, list[int]] = {}
     outputs: dict[int, items.FunctionOutput] = {}

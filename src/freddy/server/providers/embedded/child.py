@@ -32,6 +32,10 @@ class Limits:
     http_threads: int = 32
     gpu_layers: int | None = None
     nice: int = 0
+    vectors: bool = False
+    """Whether texts are turned into vectors instead of answered. `context` is then shared out in equal parts."""
+    batch: int | None = None
+    """Tokens computed together; the engine's own number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,10 +220,10 @@ def _moved(schema: object, place: str) -> object:
             return schema
 
 
-def _told(history: Iterable[items.Item], *, may_answer: bool) -> list[items.Item]:
+def _told(history: Iterable[items.Readable], *, may_answer: bool) -> list[items.Readable]:
     """Calls and outputs as messages; neighbours that belong to one message are one."""
-    told: list[items.Item] = []
-    last: type[items.Item] | None = None
+    told: list[items.Readable] = []
+    last: type[items.Readable] | None = None
     for item in history:
         match item:
             case items.FunctionCall():
@@ -254,7 +254,7 @@ def _told(history: Iterable[items.Item], *, may_answer: bool) -> list[items.Item
     return told
 
 
-def _role(item: items.Item) -> str | None:
+def _role(item: items.Readable) -> str | None:
     return item.role if isinstance(item, items.Message) else None
 
 

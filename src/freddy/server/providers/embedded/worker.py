@@ -48,7 +48,8 @@ def _params(xllamacpp: ModuleType, order: dict[str, Any]) -> object:
     params.api_keys = [order["api_key"]]
     params.n_parallel = order["parallel"]
     params.n_ctx = order["context"]
-    params.kv_unified = True
+    params.kv_unified = not order["vectors"]
+    params.embedding = order["vectors"]
     params.cache_ram_mib = order["cache_mib"]
     params.sleep_idle_seconds = order["idle_seconds"] or -1  # -1 is never
     params.n_threads_http = order["http_threads"]
@@ -56,6 +57,8 @@ def _params(xllamacpp: ModuleType, order: dict[str, Any]) -> object:
     params.cpuparams_batch.n_threads = order["batch_threads"] or cores
     if order["gpu_layers"] is not None:
         params.n_gpu_layers = order["gpu_layers"]
+    if order["batch"] is not None:
+        params.n_batch = params.n_ubatch = order["batch"]
     params.ui = False
     params.endpoint_slots = False
     params.verbosity = 1

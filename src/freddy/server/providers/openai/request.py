@@ -100,7 +100,7 @@ def sampled(turn: Turn, family: families.Family) -> bool:
     return turn.reasoning.effort is not None and families.level(turn.reasoning.effort, family) == "none"
 
 
-def _input(said: tuple[items.Item, ...], profile: Profile, *, reasons: bool) -> list[Json]:
+def _input(said: tuple[items.Readable, ...], profile: Profile, *, reasons: bool) -> list[Json]:
     forms = {item.call_id: item.form for item in said if isinstance(item, items.FunctionCall)}
     told: list[Json] = []
     for place, item in enumerate(said):
@@ -122,11 +122,11 @@ def _input(said: tuple[items.Item, ...], profile: Profile, *, reasons: bool) -> 
     return told
 
 
-def _speaks_of_json(said: tuple[items.Item, ...]) -> bool:
+def _speaks_of_json(said: tuple[items.Readable, ...]) -> bool:
     return any("json" in item.text.lower() for item in said if isinstance(item, items.Message))
 
 
-def _leads_on(rest: tuple[items.Item, ...]) -> bool:
+def _leads_on(rest: tuple[items.Readable, ...]) -> bool:
     """Whether what the model thought for follows: OpenAI refuses a thought without it."""
     for item in rest:
         if not isinstance(item, items.Reasoning):

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from freddy.server.core import errors
-from freddy.server.core.items import Item
+from freddy.server.core.items import HostedCall, Item
 from freddy.server.core.response import SUCCEEDED, Response
 from freddy.server.ports.stores import ANY_RESPONSE, Page, ResponseFilter
 from freddy.server.stores.sql import entries, rows, usage
@@ -59,18 +59,18 @@ class SqlResponses:
 
         await self._database.write(work)
 
-    async def add_items(self, response_id: str, start: int, items: Sequence[Item]) -> None:
+    async def add_items(self, response_id: str, items: Mapping[int, Item]) -> None:
         async def work(connection: Connection) -> None:
             owner = await connection.one(queries.OWNER, id=response_id)
             if not owner:  # deleted while it was made
                 return
             await connection.many(
-                rows.INSERT_ITEM,
+                rows.PUT_ITEM,
                 [
                     rows.item_row(
                         item, owner_id=response_id, organization_id=owner[0], direction="out", position=position
                     )
-                    for position, item in enumerate(items, start)
+                    for position, item in sorted(items.items())
                 ],
             )
 
@@ -96,8 +96,12 @@ class SqlResponses:
                 return
             if response.output:
                 kept = {position for (position,) in await connection.all(queries.KEPT, id=response.id)}
-                missing = ((place, item) for place, item in enumerate(response.output) if place not in kept)
-                await connection.many(rows.INSERT_ITEM, _item_rows(response, "out", missing))
+                missing = [
+                    (place, item)
+                    for place, item in enumerate(response.output)
+                    if place not in kept or isinstance(item, HostedCall)  # it may have been kept without its answer
+                ]
+                await connection.many(rows.PUT_ITEM, _item_rows(response, "out", missing))
             await _join_thread(connection, response, ended[0])
 
         await self._database.write(work)

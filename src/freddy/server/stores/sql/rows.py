@@ -42,6 +42,14 @@ PLACED = [
 INSERT_ITEM = Statement(
     statements.insert(tables.items).values(statements.params(tables.items)).on_conflict_do_nothing()
 )
+_put_item = statements.insert(tables.items).values(statements.params(tables.items))
+PUT_ITEM = Statement(
+    _put_item.on_conflict_do_update(
+        index_elements=[tables.items.c.owner_id, tables.items.c.direction, tables.items.c.position],
+        set_={name: _put_item.excluded[name] for name in ("id", "type", "data")},
+    )
+)
+"""As `INSERT_ITEM`, in the place of what stands there."""
 INSERT_LABEL = Statement(
     statements.insert(tables.labels).values(statements.params(tables.labels)).on_conflict_do_nothing()
 )

@@ -1,0 +1,331 @@
+"""The tools of a run: what the model is offered, and who answers its calls."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from freddy.server.core import errors, events, ids, items, offers, toolspec
+from freddy.server.core.accounts import Caller
+from freddy.server.core.offers import Offer
+from freddy.server.core.request import Request
+from freddy.server.core.run import Run
+from freddy.server.ports.mcp import McpConfigurations, McpServers, Server
+from freddy.server.ports.outward import Outward
+from freddy.server.ports.tools import Answer, Asker, Retriever, ServerFunction, ServerFunctions
+from freddy.server.ports.world import IdSource
+from freddy.server.runtime import forms
+
+_log = logging.getLogger(__name__)
+
+FILE_SEARCH: Final = "file_search"
+_SEARCH_PARAMETERS: Final = Raw(
+    b'{"type":"object","properties":{"query":{"type":"string","description":"What to look for, in full words"}},'
+    b'"required":["query"],"additionalProperties":false}'
+)
+_SEARCH_DESCRIPTION: Final = (
+    "Searches the files that the user has given and returns the passages that fit best. Use it whenever the answer may "
+    "be in these files, and search again in other words where the first search finds nothing."
+)
+_FAULT: Final = "the tool has a fault, which is in the server's log"
+_EMPTY_SCHEMA: Final = Raw(b'{"type":"object","properties":{}}')
+
+
+class Limits(Struct, frozen=True):
+    """`seconds` that a call may take, and how many calls of one turn run `at_once`."""
+
+    seconds: float = 60.0
+    at_once: int = 8
+
+
+class Means(Struct, frozen=True):
+    """What tools are made of."""
+
+    functions: ServerFunctions
+    retriever: Retriever
+    servers: McpServers
+    configurations: McpConfigurations
+    outward: Outward
+    ids: IdSource
+    limits: Limits = Limits()
+
+
+class _Query(Struct):
+    query: str | None = None
+    queries: list[str] = []
+
+
+class _McpServer(Struct, frozen=True):
+    """A server of the request, and what of it may be seen and called."""
+
+    spec: toolspec.Mcp
+    server: Server
+    allowed: toolspec.Which | None
+    excluded: toolspec.Which | None
+    approval: toolspec.Approval
+
+    def shows(self, tool: items.McpTool) -> bool:
+        if self.allowed is not None and not _meant(self.allowed, tool):
+            return False
+        return self.excluded is None or not _meant(self.excluded, tool)
+
+    def approves(self, tool: items.McpTool) -> bool:
+        """Whether a call of it needs a yes."""
+        if any(_meant(which, tool) for which in self.approval.always):
+            return True
+        if any(_meant(which, tool) for which in self.approval.never):
+            return False
+        return self.approval.otherwise == "always"
+
+
+class Tools:
+    """What this server can run."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+
+    async def equip(self, request: Request, caller: Caller) -> "Toolbox | None":
+        """The tools of the request that this server runs; None where there are none.
+
+        Raises `errors.NotFound`, `InvalidRequest` and `InvalidValue` for what is not there, or may not be called.
+        """
+        if not request.tools:
+            return None
+        hosted = [tool.name for tool in request.tools if isinstance(tool, toolspec.Function) and tool.hosted]
+        functions = await self._means.functions.find(caller.organization_id, hosted) if hosted else {}
+        searches = tuple(tool for tool in request.tools if isinstance(tool, toolspec.FileSearch))
+        for search in searches:
+            await self._means.retriever.check(caller.organization_id, search)
+        servers: dict[str, _McpServer] = {}
+        for place, tool in enumerate(request.tools):
+            if isinstance(tool, toolspec.Mcp):
+                servers[tool.server_label] = await self._server(tool, caller, at=f"tools[{place}]")
+        if not functions and not searches and not servers:
+            return None
+        return Toolbox(self._means, request.tools, functions=functions, searches=searches, servers=servers)
+
+    async def _server(self, spec: toolspec.Mcp, caller: Caller, *, at: str) -> _McpServer:
+        organization_id = caller.organization_id
+        headers = _headers(spec)
+        if spec.configuration_id is not None:
+            saved = await self._means.configurations.server(organization_id, spec.configuration_id)
+            server = msgspec.structs.replace(saved.server, headers={**saved.server.headers, **headers})
+            return _McpServer(
+                spec,
+                server,
+                allowed=spec.allowed or saved.allowed,
+                excluded=spec.excluded or saved.excluded,
+                approval=spec.approval or saved.approval or toolspec.Approval(),
+            )
+        if spec.server_url is None:
+            raise errors.InvalidRequest(
+                "Connectors are not served here yet",
+                param=f"{at}.connector_id",
+                code="connector_unavailable",
+                details="name the service's own MCP server with server_url, or a saved one with configuration_id",
+            )
+        self._means.outward.check(spec.server_url, param=f"{at}.server_url")
+        return _McpServer(
+            spec,
+            Server(organization_id=organization_id, url=spec.server_url, headers=headers),
+            allowed=spec.allowed,
+            excluded=spec.excluded,
+            approval=spec.approval or toolspec.Approval(),
+        )
+
+
+class Toolbox:
+    """The tools of one request."""
+
+    def __init__(
+        self,
+        means: Means,
+        specs: Sequence[toolspec.ToolSpec],
+        *,
+        functions: Mapping[str, ServerFunction],
+        searches: Sequence[toolspec.FileSearch],
+        servers: Mapping[str, _McpServer],
+    ) -> None:
+        self._means = means
+        self._specs = specs
+        self._functions = functions
+        self._searches = tuple(searches)
+        self._servers = servers
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """Those of its MCP servers."""
+        return frozenset(self._servers)
+
+    @property
+    def known(self) -> bool:
+        """Whether all that is offered is known without asking anybody."""
+        return not self._servers
+
+    def offers(self, listed: Mapping[str, Sequence[items.McpTool]] | None = None) -> tuple[Offer, ...]:
+        """What the model is offered. `listed` are the tools of each MCP server, by its label."""
+        return offers.named(self._offers(listed or {}))
+
+    def _offers(self, listed: Mapping[str, Sequence[items.McpTool]]) -> Iterator[Offer]:
+        for spec in self._specs:
+            match spec:
+                case toolspec.Function(name=name):
+                    found = self._functions.get(name) if spec.hosted else None
+                    yield offers.of_caller(spec) if found is None else _of_function(spec, found)
+                case toolspec.FileSearch():
+                    function = toolspec.Function(FILE_SEARCH, _SEARCH_DESCRIPTION, _SEARCH_PARAMETERS, strict=False)
+                    if spec is self._searches[0]:  # one search looks into all of them
+                        yield Offer(function=function, here=True, work=items.FileSearch(), name=FILE_SEARCH)
+                case toolspec.Mcp(server_label=label):
+                    server = self._servers[label]
+                    yield from (_of_server(server, tool) for tool in listed.get(label, ()) if server.shows(tool))
+                case toolspec.Other():
+                    continue
+
+    async def open(self, run: Run) -> AsyncGenerator[list[events.Event], None]:
+        """Asks the MCP servers what they can do; what was told before in the conversation is not asked again.
+
+        The last batch is `ToolsOpened`. A server that does not answer is told as an item, and its tools are not there.
+        """
+        known = {
+            item.server_label: item.tools
+            for item in (*run.context, *run.output)
+            if isinstance(item, items.McpTools) and item.error is None
+        }
+        missing = [server for label, server in self._servers.items() if label not in known]
+        place = len(run.output)
+        begun = [items.McpTools(self._means.ids.new(ids.MCP_TOOLS), one.spec.server_label) for one in missing]
+        if begun:
+            yield [event for index, item in enumerate(begun, place) for event in _listing(index, item)]
+        async with asyncio.TaskGroup() as asking:
+            tasks = [asking.create_task(self._listed(one, item)) for one, item in zip(missing, begun, strict=True)]
+            for index, task in enumerate(tasks, place):
+                item = await task
+                progress = events.CallProgress(index, item.id, "mcp_tools", "failed" if item.error else "completed")
+                yield [progress, events.ItemDone(index, item)]
+                known[item.server_label] = item.tools
+        yield [events.ToolsOpened(self.offers(known))]
+
+    async def _listed(self, one: _McpServer, item: items.McpTools) -> items.McpTools:
+        try:
+            async with asyncio.timeout(self._means.limits.seconds):
+                told = await self._means.servers.tools(one.server)
+        except errors.FreddyError as error:
+            return msgspec.structs.replace(item, error=_said(error))
+        except TimeoutError:
+            return msgspec.structs.replace(item, error=_too_long(self._means.limits.seconds))
+        except Exception:  # noqa: BLE001
+            # A fault on the way to a server is that server's: the run goes on without it.
+            _log.exception("tool_fault", extra={"tool": one.spec.server_label})
+            return msgspec.structs.replace(item, error=_FAULT)
+        return msgspec.structs.replace(item, tools=tuple(tool for tool in told if one.shows(tool)))
+
+    async def answer(self, call: items.HostedCall | items.FunctionCall, asker: Asker) -> Answer:
+        """Never raises but for being cancelled: what goes wrong is for the model to read."""
+        limit = self._means.limits.seconds
+        try:
+            async with asyncio.timeout(limit):
+                return await self._answer(call, asker)
+        except errors.FreddyError as error:
+            return Answer(error=_said(error))
+        except TimeoutError:
+            return Answer(error=_too_long(limit))
+        except Exception:  # noqa: BLE001
+            # A fault of a tool is the tool's: the run goes on.
+            _log.exception("tool_fault", extra={"response_id": asker.response_id, "tool": call.name})
+            return Answer(error=_FAULT)
+
+    async def _answer(self, call: items.HostedCall | items.FunctionCall, asker: Asker) -> Answer:
+        if isinstance(call, items.FunctionCall):
+            function = self._functions.get(call.name)
+            if function is None:
+                return Answer(error=f"there is no function {call.name!r} in this request")
+            if faults := forms.unfit_arguments(function.spec.parameters or _EMPTY_SCHEMA, call.arguments):
+                return Answer(error=f"the arguments do not fit the function's parameters: {'; '.join(faults)}")
+            return await function.call(call.arguments, asker)
+        match call.work:
+            case items.Mcp(label):
+                server = self._servers.get(label)
+                if server is None:
+                    return Answer(error=f"there is no MCP server {label!r} in this request")
+                return await self._means.servers.call(server.server, call.name, call.arguments)
+            case items.FileSearch():
+                queries = _queries(call.arguments)
+                if not queries:
+                    return Answer(error='the arguments must be {"query": "what to look for"}')
+                return await self._means.retriever.search(asker.organization_id, _merged(self._searches), queries)
+
+
+def _merged(searches: Sequence[toolspec.FileSearch]) -> toolspec.FileSearch:
+    """One search over all stores: what the first says of it counts."""
+    stores = tuple(dict.fromkeys(store for one in searches for store in one.vector_store_ids))
+    return msgspec.structs.replace(searches[0], vector_store_ids=stores)
+
+
+def _headers(spec: toolspec.Mcp) -> dict[str, str]:
+    headers = dict(spec.headers)
+    if spec.authorization:
+        headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+        scheme = "" if spec.authorization.lower().startswith(("bearer ", "basic ")) else "Bearer "
+        headers["authorization"] = scheme + spec.authorization
+    return headers
+
+
+def _of_function(spec: toolspec.Function, found: ServerFunction) -> Offer:
+    """As the caller describes it; what the caller leaves out, the function says itself."""
+    own = found.spec
+    function = msgspec.structs.replace(
+        spec,
+        description=spec.description or own.description,
+        parameters=own.parameters if spec.parameters is None else spec.parameters,
+    )
+    return Offer(function=function, here=True, approve=spec.require_approval or own.require_approval, name=spec.name)
+
+
+def _of_server(server: _McpServer, tool: items.McpTool) -> Offer:
+    return Offer(
+        function=toolspec.Function(
+            tool.name, tool.description, tool.input_schema or _EMPTY_SCHEMA, strict=False
+        ),
+        here=True,
+        approve=server.approves(tool),
+        work=items.Mcp(server.spec.server_label),
+        name=tool.name,
+    )
+
+
+def _meant(which: toolspec.Which, tool: items.McpTool) -> bool:
+    if which.read_only is not None and which.read_only != tool.read_only:
+        return False
+    # Only `*` is a wildcard; a name may hold what else globs would read as one.
+    return not which.names or any(_fits(tool.name, name) for name in which.names)
+
+
+def _fits(name: str, pattern: str) -> bool:
+    plain = pattern.replace("[", "[[]").replace("?", "[?]")
+    return name == pattern or fnmatchcase(name, plain)
+
+
+def _listing(index: int, item: items.McpTools) -> Iterator[events.Event]:
+    yield events.ItemAdded(index, item)
+    yield events.CallProgress(index, item.id, "mcp_tools", "in_progress")
+
+
+def _queries(arguments: str) -> list[str]:
+    try:
+        asked = msgspec.json.decode(arguments, type=_Query)
+    except msgspec.DecodeError:
+        return []
+    return [query.strip() for query in (asked.query, *asked.queries) if query and query.strip()]
+
+
+def _said(error: errors.FreddyError) -> str:
+    return f"{error.message}: {error.details}" if error.details else error.message
+
+
+def _too_long(seconds: float) -> str:
+    return f"it took longer than {seconds:g} seconds"

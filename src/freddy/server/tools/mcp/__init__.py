@@ -1,0 +1,1 @@
+"""Talks to MCP servers. Nothing here needs the package `mcp` before the first server is asked."""

@@ -1,0 +1,135 @@
+"""What happens on the wire to one request: the SDK tells its callers less than they must know."""
+
+from collections.abc import AsyncIterator, Callable
+from contextvars import ContextVar
+from typing import Final
+
+import httpx2
+
+from freddy.server.tools.mcp import failures
+
+_REFUSAL: Final = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"unreachable"}}'
+_SESSION: Final = "mcp-session-id"
+_OF_BODY: Final = (b"content-encoding", b"content-length", b"transfer-encoding")
+_LONGEST_REFUSAL: Final = 64 * 1024
+_JSON: Final = "application/json"
+
+
+class Exchange:
+    """One request to a server, from being handed to the transport to the end of its answer."""
+
+    def __init__(self) -> None:
+        self.handed = False
+        """Whether the transport has it: before, nothing can have been sent."""
+        self.status: int | None = None
+        self.error: Exception | None = None
+        self.expired = False
+        """The server no longer knows the session, and did not look at the request."""
+        self.explained = False
+        """The status came with a JSON body, which says more."""
+        self.too_large = False
+
+    @property
+    def unsent(self) -> bool:
+        return not self.handed or self.expired or (self.error is not None and failures.unsent(self.error))
+
+
+current: ContextVar[Exchange | None] = ContextVar("freddy_mcp_exchange", default=None)
+"""The SDK sends each message in the context of the task that asked."""
+
+
+class Wire(httpx2.AsyncBaseTransport):
+    """Sends through the client that may call outward, and notes what came of it.
+
+    Once `settled`, a failure is an answer where the SDK would take the whole session down with it; `broken` is told
+    of those that the SDK would keep to itself (SSE).
+    """
+
+    def __init__(self, client: httpx2.AsyncClient, *, most: int, broken: Callable[[], None] | None = None) -> None:
+        """`most` bytes of an answer are read, but for streams of events, which the SDK bounds."""
+        self.settled = False
+        self._client = client
+        self._most = most
+        self._broken = broken
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        exchange = current.get() or Exchange()
+        try:
+            response = await self._client.send(request, stream=True, follow_redirects=False)
+        except httpx2.RequestError as error:
+            exchange.error = error
+            if request.method != "POST" or not self.settled:
+                raise
+            if self._broken is not None:
+                self._broken()
+                raise
+            return httpx2.Response(502, headers={"content-type": _JSON}, content=_REFUSAL)
+        exchange.status = response.status_code
+        exchange.explained = response.headers.get("content-type", "").startswith(_JSON)
+        headers = httpx2.Headers([pair for pair in response.headers.raw if pair[0].lower() not in _OF_BODY])
+        if request.method == "POST" and response.status_code in (400, 404):
+            refusal = await _start_of(response)
+            exchange.expired = self._no_session(request, response.status_code, refusal)
+            return self._refused(httpx2.Response(response.status_code, headers=headers, content=refusal))
+        body = _Body(response, exchange, self._most, soft=self._broken is None)
+        answer = httpx2.Response(response.status_code, headers=headers, stream=body)
+        return self._refused(answer) if request.method == "POST" and response.status_code >= 400 else answer
+
+    def _no_session(self, request: httpx2.Request, status: int, refusal: bytes) -> bool:
+        """The specification has 404 for it. Many servers give a 400 that speaks of the session:
+        https://github.com/modelcontextprotocol/typescript-sdk
+        """
+        if self._broken is None and _SESSION not in request.headers:
+            return False
+        return self.settled and (status == 404 or b"session" in refusal.lower())
+
+    def _refused(self, response: httpx2.Response) -> httpx2.Response:
+        if self._broken is not None and self.settled:
+            self._broken()
+        return response
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+
+class _Body(httpx2.AsyncByteStream):
+    """The body, decoded and bounded. `soft`: a failure ends this answer alone, not the session."""
+
+    def __init__(self, response: httpx2.Response, exchange: Exchange, most: int, *, soft: bool) -> None:
+        self._response = response
+        self._exchange = exchange
+        self._most = most
+        self._soft = soft
+        self._endless = response.headers.get("content-type", "").startswith("text/event-stream")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        read = 0
+        try:
+            async for piece in self._response.aiter_bytes():
+                read += len(piece)
+                if read > self._most and not self._endless:
+                    self._exchange.too_large = True
+                    raise httpx2.StreamError("too large")
+                yield piece
+        except httpx2.RequestError as error:
+            self._exchange.error = error
+            if not self._soft:
+                raise
+            raise httpx2.StreamError("the answer broke off") from error
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+async def _start_of(response: httpx2.Response) -> bytes:
+    body = b""
+    try:
+        async for piece in response.aiter_bytes():
+            body += piece
+            if len(body) > _LONGEST_REFUSAL:
+                break
+    except httpx2.RequestError:
+        return body
+    finally:
+        await response.aclose()
+    return body

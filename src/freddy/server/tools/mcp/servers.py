@@ -1,0 +1,212 @@
+"""The port `McpServers`: keeps sessions open, shares them among those who may, and asks again what was never sent."""
+
+import asyncio
+import contextvars
+import hashlib
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import anyio
+import msgspec
+from msgspec import Struct
+
+from freddy.server.core import errors, items
+from freddy.server.ports.mcp import Server
+from freddy.server.ports.outward import Outward
+from freddy.server.ports.tools import Answer
+from freddy.server.ports.world import Clock
+from freddy.server.tools.mcp import failures
+from freddy.server.tools.mcp.terms import Program, Terms
+
+if TYPE_CHECKING:
+    from freddy.server.tools.mcp.session import Session
+
+Got = TypeVar("Got")
+
+_log = logging.getLogger(__name__)
+
+_GOODBYE = 8.0
+"""Seconds that all sessions together have to close."""
+
+
+class _Key(Struct, frozen=True):
+    """`digest` is that of the headers: they are not kept as the name of anything."""
+
+    organization_id: str
+    url: str | None
+    program: str | None
+    transport: str
+    digest: bytes
+
+
+class PooledMcpServers:
+    """Entered and left once, by the task that owns all its sessions' tasks."""
+
+    def __init__(
+        self,
+        outward: Outward,
+        *,
+        clock: Clock,
+        terms: Terms | None = None,
+        programs: Mapping[str, Program] | None = None,
+    ) -> None:
+        self._outward = outward
+        self._clock = clock
+        self._terms = terms or Terms()
+        self._programs = dict(programs or {})
+        self._sessions: OrderedDict[_Key, Session] = OrderedDict()
+        self._open = 0
+        self._make: Callable[[Server], Session] | None = None
+        self._making = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        # One of anyio's: it never cancels a task in the middle of what the SDK shields, such as ending a program.
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._leaving = False
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leaving = True
+        for session in self._sessions.values():
+            session.close()
+        self._tasks.cancel_scope.deadline = anyio.current_time() + _GOODBYE
+        await self._tasks.__aexit__(None, None, None)
+
+    @property
+    def open(self) -> int:
+        """Sessions that are open, or being opened or closed."""
+        return self._open
+
+    async def tools(self, server: Server) -> Sequence[items.McpTool]:
+        try:
+            return await self._asked(server, lambda session: session.tools())
+        except failures.Told as told:
+            raise errors.ToolFailed(
+                f"The MCP server {failures.place(server)} does not tell its tools: {told.words}"
+            ) from None
+
+    async def call(self, server: Server, name: str, arguments: str) -> Answer:
+        try:
+            given = _object(arguments)
+        except ValueError:
+            return Answer(error="The arguments are not a JSON object.")
+        try:
+            return await self._asked(server, lambda session: session.call(name, given))
+        except failures.Told as told:
+            return Answer(error=told.words)
+
+    async def _asked(self, server: Server, ask: Callable[["Session"], Awaitable[Got]]) -> Got:
+        try:
+            return await self._once(server, ask)
+        except failures.Unsent as unsent:
+            _log.info("mcp_asked_again", extra={"server": failures.place(server), "reason": unsent.failure.message})
+        try:
+            return await self._once(server, ask)
+        except failures.Unsent as unsent:
+            raise unsent.failure from None
+
+    async def _once(self, server: Server, ask: Callable[["Session"], Awaitable[Got]]) -> Got:
+        async with self._lease(server) as session:
+            try:
+                async with asyncio.timeout(self._terms.call_seconds):
+                    return await ask(session)
+            except TimeoutError:
+                raise failures.slow(failures.place(server), self._terms.call_seconds) from None
+            except failures.Unsent:
+                session.close()
+                raise
+
+    @asynccontextmanager
+    async def _lease(self, server: Server) -> AsyncIterator["Session"]:
+        make = self._make or await self._prepared(server)
+        key = _key(server)
+        session = self._sessions.get(key)
+        if session is None or session.over:
+            session = self._started(key, make(server), server)
+        self._sessions.move_to_end(key)
+        session.users += 1
+        try:
+            await session.wait_open()
+            yield session
+        finally:
+            session.users -= 1
+            session.used()
+
+    async def _prepared(self, server: Server) -> Callable[[Server], "Session"]:
+        """The SDK is an extra, and takes a second to import."""
+        async with self._making:
+            if self._make is None:
+                try:
+                    self._make = await asyncio.to_thread(
+                        _maker, self._outward, self._clock, self._terms, self._programs
+                    )
+                except ImportError as error:
+                    raise errors.ToolFailed(
+                        f"The MCP server {failures.place(server)} cannot be asked: the package `mcp` is not installed",
+                        details="whoever runs this server can add it: pip install 'freddy-gateway[server,mcp]'",
+                    ) from error
+            return self._make
+
+    def _started(self, key: _Key, session: "Session", server: Server) -> "Session":
+        if self._leaving:
+            raise errors.ToolFailed("This server is shutting down")
+        if server.url is None and server.program not in self._programs:
+            raise errors.ToolFailed(
+                f"There is no MCP program {server.program!r} on this server",
+                details="whoever runs it can add one in the settings: [mcp.programs.NAME]",
+            )
+        if len(self._sessions) >= self._terms.sessions and key not in self._sessions:
+            self._make_room()
+        self._sessions[key] = session
+        # In a context of its own: it outlives the request that was the first to want it.
+        contextvars.Context().run(self._tasks.start_soon, self._run, key, session)
+        return session
+
+    def _make_room(self) -> None:
+        """The one that lay idle for longest goes."""
+        for key, session in self._sessions.items():
+            if not session.users:
+                session.close()
+                del self._sessions[key]
+                return
+        raise errors.ToolFailed(
+            f"All {self._terms.sessions} sessions with MCP servers are in use",
+            details="try again in a moment; whoever runs this server can raise `mcp.sessions`",
+        )
+
+    async def _run(self, key: _Key, session: "Session") -> None:
+        self._open += 1
+        try:
+            await session.run()
+        finally:
+            self._open -= 1
+            if self._sessions.get(key) is session:
+                del self._sessions[key]
+
+
+def _maker(
+    outward: Outward, clock: Clock, terms: Terms, programs: Mapping[str, Program]
+) -> Callable[[Server], "Session"]:
+    from freddy.server.tools.mcp.opening import Doors  # noqa: PLC0415 the first thing here that needs the extra
+    from freddy.server.tools.mcp.session import Session  # noqa: PLC0415
+
+    doors = Doors(outward, programs, terms)
+    return lambda server: Session(server, doors, terms, clock)
+
+
+def _key(server: Server) -> _Key:
+    headers = sorted((name.lower(), value) for name, value in server.headers.items())
+    digest = hashlib.sha256(msgspec.json.encode(headers)).digest()
+    return _Key(server.organization_id, server.url, server.program, server.transport, digest)
+
+
+def _object(arguments: str) -> dict[str, Any]:
+    """Raises ValueError. No text at all are no arguments."""
+    given = msgspec.json.decode(arguments) if arguments.strip() else {}
+    if not isinstance(given, dict):
+        raise ValueError
+    return given

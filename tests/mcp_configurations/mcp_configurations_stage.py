@@ -1,0 +1,100 @@
+"""MCP configurations over a database of their own, with servers and a network that are told what to say."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from freddy.server.core import errors, items
+from freddy.server.core.accounts import SCOPES, Caller
+from freddy.server.core.mcp_configurations import Change
+from freddy.server.ports.mcp import Server
+from freddy.server.ports.tools import Answer
+from freddy.server.resources.mcp_configurations import McpConfigurations
+from freddy.server.resources.sample_mcp_configurations import SampleMcpConfigurations
+from freddy.server.sealing import AesSealer
+from freddy.server.stores.sql.connection import Database
+from freddy.server.stores.sql.records import SqlRecords
+from freddy_fakes import CountingIds, FixedClock
+
+OURS, THEIRS = "org_ours", "org_theirs"
+URL = "https://mcp.example.com/mcp"
+KEY = "secret-key-0123456789"
+TOKEN = "secret-token-0123456789"
+HEADER = "secret header 0123456789"
+SECRETS = (KEY, TOKEN, HEADER)
+PROGRAMS = ("github", "files")
+
+
+class TestedServers:
+    """The port `McpServers`: tells two tools, or what it is told to."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.asked: list[Server] = []
+        self.failure: errors.ToolFailed | None = None
+        self.silent = False
+
+    async def tools(self, server: Server) -> list[items.McpTool]:
+        self.asked.append(server)
+        if self.silent:
+            await asyncio.Event().wait()
+        if self.failure is not None:
+            raise self.failure
+        return [items.McpTool("search"), items.McpTool("delete")]
+
+    async def call(self, server: Server, name: str, arguments: str) -> Answer:
+        raise AssertionError("nobody calls a tool here")
+
+
+class NearOutward:
+    """The port `Outward`, of a network in which one host is out of reach."""
+
+    def check(self, url: str, *, param: str) -> None:
+        if "metadata.internal" in url:
+            raise errors.InvalidValue(param, "cannot be called")
+
+    def client(self, **_: Any) -> Any:
+        raise AssertionError("nobody calls anything here")
+
+
+class Stage:
+    def __init__(self, database: Database, home: Path, **more: Any) -> None:
+        self.clock = FixedClock()
+        self.changes: list[Any] = []
+        self.records = SqlRecords(database)
+        self.servers = TestedServers()
+        self.secret_key = home / "secret_key"
+        self.configurations = self.opened(**more)
+
+    def opened(self, **more: Any) -> McpConfigurations:
+        """As another process has it, which remembers nothing."""
+        fields: dict[str, Any] = {
+            "sealer": AesSealer((), file=self.secret_key),
+            "servers": self.servers,
+            "outward": NearOutward(),
+            "clock": self.clock,
+            "ids_from": CountingIds(),
+            "programs": PROGRAMS,
+            "changed": self._changed,
+            "samples": SampleMcpConfigurations((OURS,), url=URL),
+        }
+        return McpConfigurations(self.records, **fields | more)
+
+    async def made(self, *, by: Caller | None = None, **fields: Any) -> Any:
+        known = {"name": "Wiki"} | ({} if "program" in fields else {"server_url": URL})
+        return await self.configurations.create(by or caller(), Change(**known | fields))
+
+    async def _changed(self, caller: Any, action: Any, kind: Any, before: Any, after: Any) -> None:
+        self.changes.append((action, kind, before and before.data, after and after.data))
+
+
+def caller(organization: str = OURS, user: str | None = None, *, sees_all: bool = False, **more: Any) -> Caller:
+    return Caller(
+        organization,
+        more.pop("reach", (organization,)),
+        frozenset(SCOPES),
+        None if user else "key_1",
+        user,
+        None if sees_all else user,
+    )
