@@ -1,21 +1,25 @@
 """Fakes of the ports: a model that says what it was told, a fixed clock, counted ids, stores in memory."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
+import httpx2
 import msgspec
 from msgspec.structs import replace
 
-from freddy.server.core import deltas, errors, items
+from freddy.server.core import deltas, errors, items, toolspec
 from freddy.server.core.profile import Availability, Profile
 from freddy.server.core.response import Response
 from freddy.server.core.rules import Attachment
 from freddy.server.core.threads import Spot, Thread
 from freddy.server.core.turn import Turn
+from freddy.server.ports.approvals import Claim
+from freddy.server.ports.mcp import Configured, Server
 from freddy.server.ports.records import Record
 from freddy.server.ports.repeats import Kept
 from freddy.server.ports.stores import ANY_THREAD, Page, PlacedItem, ThreadFilter
+from freddy.server.ports.tools import Answer, Asker
 
 PATIENCE = 5.0
 """Seconds a test waits for something that must happen."""
@@ -27,9 +31,19 @@ _SUCCEEDED = ("completed", "incomplete", "requires_action")
 
 
 class ScriptedModel:
-    """Says its lines in every turn: deltas (alone or as a batch), events to wait for, exceptions to raise."""
+    """Says its lines in every turn: deltas (alone or as a batch), events to wait for, exceptions to raise.
 
-    def __init__(self, *lines: Line, profile: Profile | None = None, counts: int | None = None) -> None:
+    With `turns` it says those one after the other, and the last of them again and again.
+    """
+
+    def __init__(
+        self,
+        *lines: Line,
+        profile: Profile | None = None,
+        counts: int | None = None,
+        turns: Sequence[Sequence[Line]] = (),
+    ) -> None:
+        self._turns = turns
         self.profile = profile or Profile(name="scripted", provider="stage")
         self.availability: Availability = "ready"
         self.turns: list[Turn] = []
@@ -60,8 +74,9 @@ class ScriptedModel:
     async def stream(self, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
         self.turns.append(turn)
         self.opened += 1
+        lines = self._turns[min(len(self.turns), len(self._turns)) - 1] if self._turns else self._lines
         try:
-            for line in self._lines:
+            for line in lines:
                 match line:
                     case asyncio.Event():
                         self.waits.set()
@@ -391,3 +406,104 @@ class EmptyAttachments:
 
     async def all(self, organization_id: str) -> Sequence[Attachment]:
         return []
+
+
+class MemoryFunctions:
+    """The port `ServerFunctions`: functions by name, each a coroutine function of its arguments as a `dict`."""
+
+    def __init__(self, **functions: Callable[[dict[str, object]], Awaitable[object]]) -> None:
+        self.functions = functions
+        self.called: list[tuple[str, str, Asker]] = []
+        self.specs: dict[str, toolspec.Function] = {}
+
+    async def find(self, organization_id: str, names: Sequence[str]) -> Mapping[str, "MemoryFunction"]:
+        return {name: MemoryFunction(self, name) for name in names if name in self.functions}
+
+
+class MemoryFunction:
+    def __init__(self, functions: MemoryFunctions, name: str) -> None:
+        self._functions = functions
+        self._name = name
+        self.spec = functions.specs.get(name) or toolspec.Function(name)
+        self.source = f"stage:{name}"
+
+    async def call(self, arguments: str, asker: Asker) -> Answer:
+        self._functions.called.append((self._name, arguments, asker))
+        told = await self._functions.functions[self._name](msgspec.json.decode(arguments))
+        if isinstance(told, Answer):
+            return told
+        return Answer(parts=(items.Text(str(told)),), source=self.source)
+
+
+class MemoryMcp:
+    """The ports `McpServers` and `McpConfigurations`: tools of one server, each a coroutine function."""
+
+    def __init__(self, **tools: Callable[[dict[str, object]], Awaitable[object]]) -> None:
+        self.tools_there = {name: items.McpTool(name, f"Does {name}") for name in tools}
+        self.does = tools
+        self.listed: list[Server] = []
+        self.called: list[tuple[Server, str, str]] = []
+        self.failure: Exception | None = None
+        self.saved: dict[str, Configured] = {}
+
+    async def tools(self, server: Server) -> Sequence[items.McpTool]:
+        self.listed.append(server)
+        if self.failure is not None:
+            raise self.failure
+        return tuple(self.tools_there.values())
+
+    async def call(self, server: Server, name: str, arguments: str) -> Answer:
+        self.called.append((server, name, arguments))
+        told = await self.does[name](msgspec.json.decode(arguments))
+        return told if isinstance(told, Answer) else Answer(parts=(items.Text(str(told)),))
+
+    async def server(self, organization_id: str, configuration_id: str) -> Configured:
+        try:
+            return self.saved[configuration_id]
+        except KeyError:
+            raise errors.NotFound("There is no such configuration", param="tools") from None
+
+
+class MemoryRetriever:
+    """The port `Retriever`: finds the same in every store that it has."""
+
+    def __init__(self, *found: items.Found, stores: Sequence[str] = ("vs_1",)) -> None:
+        self.found = found
+        self.stores = stores
+        self.asked: list[tuple[toolspec.FileSearch, Sequence[str]]] = []
+
+    async def check(self, organization_id: str, spec: toolspec.FileSearch) -> None:
+        for store in spec.vector_store_ids:
+            if store not in self.stores:
+                raise errors.NotFound(f"There is no vector store {store!r}", param="vector_store_ids")
+
+    async def search(self, organization_id: str, spec: toolspec.FileSearch, queries: Sequence[str]) -> Answer:
+        self.asked.append((spec, tuple(queries)))
+        told = "\n".join(one.text for one in self.found)
+        return Answer(parts=(items.Text(told),), queries=tuple(queries), found=self.found)
+
+
+class MemoryApprovals:
+    """The port `ApprovalStore`."""
+
+    def __init__(self) -> None:
+        self.claims: dict[tuple[str, str], Claim] = {}
+
+    async def claim(self, organization_id: str, request_id: str, claim: Claim) -> Claim:
+        return self.claims.setdefault((organization_id, request_id), claim)
+
+    async def release(self, organization_id: str, request_id: str, response_id: str) -> None:
+        found = self.claims.get((organization_id, request_id))
+        if found is not None and found.response_id == response_id:
+            del self.claims[organization_id, request_id]
+
+
+class OpenOutward:
+    """The port `Outward`: every address may be called, but for those of `secret.example`."""
+
+    def check(self, url: str, *, param: str) -> None:
+        if "secret.example" in url:
+            raise errors.InvalidValue(param, "must be an address that may be called")
+
+    def client(self, *, headers: Mapping[str, str] | None = None, timeout: object = None) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(headers=dict(headers or {}), timeout=timeout)

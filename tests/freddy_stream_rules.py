@@ -16,6 +16,7 @@ def check_events(told: Iterable[events.Event], *, ended: bool = True) -> tuple[i
     closed: set[tuple[int, int, str]] = set()
     said: set[tuple[int, int, str]] = set()
     arguments: dict[int, list[str]] = {}
+    stages: dict[int, list[str]] = {}
 
     def is_open(event, form):
         assert event.item_id == begun[event.index].id
@@ -39,7 +40,7 @@ def check_events(told: Iterable[events.Event], *, ended: bool = True) -> tuple[i
             case events.ItemAdded(index, item):
                 assert index == len(begun), f"place {index} was told when {len(begun)} was next"
                 assert item.id not in {other.id for other in begun.values()}
-                assert item.status == "in_progress"
+                assert getattr(item, "status", "in_progress") == "in_progress"
                 begun[index] = item
                 arguments[index] = []
             case events.PartAdded(content=content):
@@ -89,23 +90,56 @@ def check_events(told: Iterable[events.Event], *, ended: bool = True) -> tuple[i
                 closed.add(place)
             case events.ArgumentsDelta(delta=delta, form=form):
                 call = begun[event.index]
-                assert (event.item_id, form) == (call.id, call.form)
+                assert (event.item_id, form) == (call.id, _form(call))
                 assert event.index not in done
                 arguments[event.index].append(delta)
             case events.ArgumentsDone(name=name, arguments=whole, form=form):
                 call = begun[event.index]
-                assert (event.item_id, name, form) == (call.id, call.name, call.form)
+                assert (event.item_id, name, form) == (call.id, call.name, _form(call))
                 assert whole == "".join(arguments[event.index])
+            case events.CallProgress(index, item_id, stage=stage):
+                assert item_id == begun[index].id
+                assert index not in done
+                stages.setdefault(index, []).append(stage)
+                assert stages[index] in _PROGRESS, stages[index]
             case events.ItemDone(index, item):
                 assert item.id == begun[index].id
-                assert index == len(done), "items are done in the order of their places"
+                assert index not in done
+                if isinstance(item, _WORKED_ON):
+                    assert _ended_well(item) == (stages[index][-1] == "completed"), (item, stages[index])
+                    done[index] = item
+                    continue
+                earlier = [place for place in range(index) if not isinstance(begun[place], _WORKED_ON)]
+                assert all(place in done for place in earlier), "what is said is done in the order of its places"
                 assert not [place for place in parts if place[0] == index and place not in closed]
                 assert _content(item) == _said(parts, arguments, index, item)
-                assert item.status in ("completed", "incomplete")
+                assert getattr(item, "status", "completed") in ("completed", "incomplete")
                 done[index] = item
     if ended:
         assert done.keys() == begun.keys()
     return tuple(done[index] for index in sorted(done))
+
+
+_WORKED_ON = (items.HostedCall, items.McpTools)
+"""Items that are done when somebody has answered, whatever was said meanwhile."""
+_PROGRESS = [
+    ["in_progress"],
+    ["in_progress", "searching"],
+    ["in_progress", "searching", "completed"],
+    ["in_progress", "completed"],
+    ["in_progress", "failed"],
+]
+
+
+def _form(call: items.Item) -> str:
+    return "mcp" if isinstance(call, items.HostedCall) else call.form
+
+
+def _ended_well(item: items.HostedCall | items.McpTools) -> bool:
+    if isinstance(item, items.McpTools):
+        return item.error is None
+    # A search has no word for having failed.
+    return item.status == "completed" or (item.status == "failed" and isinstance(item.work, items.FileSearch))
 
 
 def _group(kind: str) -> str:
@@ -120,6 +154,8 @@ def _content(item: items.Item) -> object:
             return [*item.texts, *item.summaries]
         case items.FunctionCall():
             return item.arguments
+        case items.FunctionOutput() | items.ApprovalRequest():
+            return []
     raise AssertionError(item)
 
 

@@ -96,6 +96,10 @@ PROMISES: Final[dict[int, str]] = {
     72: "Nothing is streamed unless `stream` is true.",
     73: "`background` answers at once with an id while the work goes on.",
     74: "`include` is a list of names for more detail.",
+    75: "`include: [\"all\"]` includes everything that can be included.",
+    79: "`include: [\"file_search.results\"]` shows the passages that were found and their scores.",
+    80: "`include: [\"function_calls.logs\"]` shows how long the server's own functions took and how they ended.",
+    81: "`include: [\"function_calls.sources\"]` shows what answered the server's own functions.",
     82: "The images of a request are told with where their content is.",
     84: "Logprobs are in the answer for those who ask for them.",
     85: "Thoughts come back sealed, for those who keep the conversation themselves.",
@@ -108,6 +112,9 @@ PROMISES: Final[dict[int, str]] = {
     91: "A response that reached its limit is `incomplete` and says why.",
     92: "Metadata has at most 16 pairs, keys of 64 and values of 512 characters.",
     93: "Metadata is told with the response, and threads and responses are found by it.",
+    94: "`max_tool_calls` bounds the calls that the server makes for one response; without it there are 20 at most.",
+    95: "It counts the calls of all tools together.",
+    96: "A call beyond it is not made and does no harm: the model is told, and answers.",
     97: "A conversation over the context is an error, or loses its oldest exchanges where `truncation` is `auto`.",
     # Reasoning
     98: "A prompt is filled with its variables, in the version named or the newest.",
@@ -124,19 +131,50 @@ PROMISES: Final[dict[int, str]] = {
     109: "The same body works with GPT-5 and Claude.",
     110: "Hidden reasoning is told as `reasoning.started` and `reasoning.completed`, without its text.",
     111: "Open thinking is streamed as `thinking.*` while it comes.",
+    112: "`tools` may hold functions, MCP servers, file search and the other kinds at the same time.",
     # Tools
     113: "Top-level `functions` are function tools.",
     114: "The choice among tools is auto, none, required or one of them.",
     115: "`none` keeps all tools from the model, `required` makes it use one.",
     116: "`/v1/responses` takes `tool_choice` as a string or an object.",
     117: "`parallel_tool_calls` is off unless it is asked for.",
+    118: "The model decides which of several tools it calls.",
+    119: "One request goes on through as many calls as the model needs, until there is an answer.",
+    120: "`get_cities` and `get_temperature` are run by the server.",
+    121: "Calls and their outputs stay in the conversation.",
+    122: "GPT models call one function at a time, Claude models several at once, unless the request says otherwise.",
+    123: "With `parallel_tool_calls: false` calls are made one after the other.",
     124: "`response` holds the final text.",
+    125: "`fileSearch` and `file_search` are the same tool.",
+    126: "It searches the stores in `vector_store_ids`, which must be there.",
+    127: "`filters` narrows the search by the attributes of files.",
+    128: "`max_num_results` is from 1 to 50.",
+    129: "`ranking_options.ranker` chooses between meaning, words and both.",
+    130: "`ranking_options.score_threshold` leaves out what fits less.",
+    131: "Files are cut, embedded and indexed, and found again by what they mean.",
+    132: "The answer after a search is the first item that the Python client shows.",
+    187: "`mcp` gives the model the tools of an MCP server.",
+    188: "`server_label` names the server in the request, once, and in all that is told of its calls.",
+    189: "A server is named in exactly one of three ways; anything else is an error.",
+    190: "`configuration_id` names a server that the organization has saved.",
+    191: "`server_url` names a server by its address.",
+    192: "`connector_id` is one of the known connectors, or an error.",
+    193: "`authorization` goes to the server and nowhere else.",
+    194: "What a server refuses or gets wrong is told to the model, and the response goes on.",
+    195: "`headers` are sent to the server and never shown.",
+    196: "`server_description` says what the server is for.",
+    197: "`allowed_tools` lists the tools that may be seen.",
+    198: "It also takes patterns to include and to exclude.",
+    199: "A call waits for approval unless `require_approval` is `never`.",
+    200: "`require_approval` also takes patterns of calls that need approval, and of calls that do not.",
     201: "A tool of type `function` describes a function of the caller.",
     202: "It has a name of letters, digits and underscores.",
     203: "Two functions of one name are refused.",
     204: "It may have a description.",
     205: "Its parameters are a JSON Schema.",
     206: "`strict` is on unless it is turned off.",
+    207: "A function with `require_approval` is run only after somebody said yes.",
+    208: "A function that the server has is run at once otherwise.",
     209: "A call is an item `function_call` with the function's name and arguments.",
     210: "The arguments are JSON text of an object.",
     211: "They come in the order of the schema's properties.",
@@ -224,14 +262,10 @@ PROMISES: Final[dict[int, str]] = {
 LATER: Final[frozenset[int]] = frozenset(
     {
         8,  # pages for keys and organizations
-        9,  # files, vector stores, assistants, rules, prompts, connectors and containers as resources
-        *(75, 76, 77, 78, 79, 80, 81, 83),  # details of what the server does not do yet
-        *(94, 95, 96),  # limits of the server's own tools
-        112,  # tools beside functions
-        *range(118, 124),  # the server's own tool loop
-        *range(125, 201),  # search, code, images, computer, connectors, scripts, MCP
-        *(207, 208),  # approval, and functions that the server runs
-        *(235, 236),  # items of the server's own tools
+        9,  # connectors and containers as resources
+        *(76, 77, 78, 83),  # details of what the server does not do yet
+        *range(133, 187),  # web search, code, images, computer, connectors, scripts
+        *(235, 236),  # items of those tools
         *(248, 249),  # images in a stream
     }
 )

@@ -53,7 +53,7 @@ def test_a_text_is_told_step_by_step():
         events.TextDone(3, "msg_1", 0, "Hello"),
         events.PartDone(3, "msg_1", 0, whole),
         events.ItemDone(3, items.Message("msg_1", "assistant", (whole,))),
-        events.TurnDone("stop", used, "exact-name"),
+        events.TurnDone("stop", used, "exact-name", began=3),
     ]
 
 

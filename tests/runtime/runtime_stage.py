@@ -9,11 +9,12 @@ from freddy.server.core import events, items, request
 from freddy.server.core.accounts import SCOPES, Caller
 from freddy.server.core.response import Response
 from freddy.server.ports.stores import ResponseStore
-from freddy.server.ports.world import Clock
+from freddy.server.ports.world import Clock, IdSource
 from freddy.server.resources.assistants import Assistants
 from freddy.server.resources.prompts import Prompts
 from freddy.server.resources.rulebook import Rulebook
 from freddy.server.resources.rules import collection
+from freddy.server.runtime.approvals import Approvals
 from freddy.server.runtime.health import Health
 from freddy.server.runtime.history import History
 from freddy.server.runtime.host import Host
@@ -25,6 +26,9 @@ from freddy.server.runtime.retrying import Policy
 from freddy.server.runtime.route import Candidate, Means
 from freddy.server.runtime.routing import Routing
 from freddy.server.runtime.runner import Runner
+from freddy.server.runtime.toolbox import Limits as ToolLimits
+from freddy.server.runtime.toolbox import Means as ToolMeans
+from freddy.server.runtime.toolbox import Tools
 from freddy.server.stores.channels.memory import MemoryChannel
 from freddy.server.stores.counters.memory import MemoryCounters
 from freddy_fakes import (
@@ -33,7 +37,12 @@ from freddy_fakes import (
     EmptyAttachments,
     EmptyRecords,
     FixedClock,
+    MemoryApprovals,
+    MemoryFunctions,
+    MemoryMcp,
+    MemoryRetriever,
     MemoryStores,
+    OpenOutward,
     Remembered,
     ScriptedModel,
 )
@@ -76,10 +85,38 @@ class Ear:
         self.finished.append((response.id, response.status, seconds, first_delta_seconds))
 
 
+class ToolStage:
+    """The tools there are on a stage."""
+
+    def __init__(
+        self,
+        functions: MemoryFunctions | None = None,
+        mcp: MemoryMcp | None = None,
+        retriever: MemoryRetriever | None = None,
+        limits: ToolLimits | None = None,
+    ) -> None:
+        self.functions = functions or MemoryFunctions()
+        self.mcp = mcp or MemoryMcp()
+        self.retriever = retriever or MemoryRetriever()
+        self.approvals = MemoryApprovals()
+        self._limits = limits or ToolLimits(seconds=PATIENCE)
+
+    def means(self, ids: IdSource) -> ToolMeans:
+        return ToolMeans(self.functions, self.retriever, self.mcp, self.mcp, OpenOutward(), ids, self._limits)
+
+
 class Stage:
     """`Responses` over a host that is under way; models go by their names."""
 
-    def __init__(self, models: dict[str, ScriptedModel], stores: MemoryStores, grace_seconds: float) -> None:
+    def __init__(
+        self,
+        models: dict[str, ScriptedModel],
+        stores: MemoryStores,
+        grace_seconds: float,
+        *,
+        tools: ToolStage | None = None,
+    ) -> None:
+        self.tools = tools or ToolStage()
         self.stores = stores
         self.clock = FixedClock()
         self.ids = CountingIds()
@@ -94,7 +131,10 @@ class Stage:
             listeners=(self.ear,),
             grace_seconds=grace_seconds,
         )
+        approvals = Approvals(self.tools.approvals, responses, self.clock)
         preparation = Preparation(
+            tools=Tools(self.tools.means(self.ids)),
+            approvals=approvals,
             routing=Routing(
                 {name: [Candidate(model, f"exact-{name}")] for name, model in models.items()},
                 means(self.clock),
@@ -118,6 +158,7 @@ class Stage:
             host=self.host,
             store=responses,
             channel=self.channel,
+            approvals=approvals,
             repeats=Repeats(Remembered(), self.clock),
             limiter=Limiter(
                 MemoryCounters(self.clock), organization_limits=_no_limits, spending=_Unspent(), clock=self.clock

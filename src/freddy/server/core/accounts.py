@@ -27,6 +27,8 @@ Scope: TypeAlias = Literal[
     "prompts:write",
     "mcp:read",
     "mcp:write",
+    "functions:read",
+    "functions:write",
     "usage:read",
     "keys:manage",
     "providers:manage",
@@ -50,6 +52,7 @@ _READS: tuple[Scope, ...] = (
     "rules:read",
     "prompts:read",
     "mcp:read",
+    "functions:read",
     "usage:read",
 )
 _WRITES: tuple[Scope, ...] = (
@@ -60,6 +63,7 @@ _WRITES: tuple[Scope, ...] = (
     "assistants:write",
     "prompts:write",
     "mcp:write",
+    "functions:write",
 )
 _OWNS: frozenset[Scope] = frozenset(("organizations:manage",))
 

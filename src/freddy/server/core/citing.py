@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from freddy.server.core import deltas, items
+from freddy.server.core.wording import telling
 
 # Digits, since models copy them best; behind a sign that no text has in brackets before five of them.
 _MARK: Final = re.compile(r"[ \t]{0,8}[\[(【（] ?@[0-9]{5}(?: ?[,;]? ?@?[0-9]{5}){0,7} ?[\])】）]", re.ASCII)
@@ -21,25 +22,9 @@ _LABEL: Final = re.compile(r"[0-9]{5}", re.ASCII)
 _BROKEN: Final = re.compile(r"[\[(【（] ?@")
 """In what is left at the end: a mark that was never finished."""
 
-_WORD: Final = re.compile(r"[^\W_]+")
-_WIDE: Final = re.compile("[\u0e00-\u0eff\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff]")
 _READ: Final = 16_000
 """Characters of an answer that are compared with what was found, from its end."""
 _READ_OF_PASSAGE: Final = 8_000
-_SHORTEST: Final = 4
-"""Letters of a word that says what a text is about; numbers always do."""
-_COMMON: Final = frozenset(
-    _WORD.findall(
-        "about above after again also although always another answer answers because been before being below between both"
-        " cannot could does doing document documents done down each either else even ever every file files first following"
-        " found from further give given gives have having here however information into itself just know known later less"
-        " like made make makes many mentioned might more most much must need never next none nothing only other others"
-        " over part passage passages please provided question same says search several shall should show shows since some"
-        " something such text than that their them then there therefore these they this those through thus together under"
-        " until upon used uses using very well were what when where whether which while will with within without would"
-        " your yours sorry"
-    )
-)
 _FEW: Final = 3
 """Words of an answer, up to which all of them must be in a passage that supports it."""
 _ENOUGH: Final = 0.5
@@ -231,11 +216,11 @@ class Citing:
 
     def _supporting(self, answer: str) -> list[items.Found]:
         """Of each file at most once, the best first."""
-        said = _words(answer[-_READ:])
+        said = telling(answer[-_READ:])
         if not said:
             return []
         if self._passages is None:
-            self._passages = [(one, _words(one.text[:_READ_OF_PASSAGE])) for one in self._found]
+            self._passages = [(one, telling(one.text[:_READ_OF_PASSAGE])) for one in self._found]
         least = 1.0 if len(said) <= _FEW else _ENOUGH
         best: dict[str, tuple[float, items.Found]] = {}
         for one, words in self._passages:
@@ -257,14 +242,3 @@ _ENDS: Final = frozenset(" \t[(【（")
 def _label(file_id: str) -> str:
     digest = hashlib.blake2b(file_id.encode(errors="replace"), digest_size=8).digest()
     return f"{int.from_bytes(digest) % 100_000:05}"
-
-
-def _words(text: str) -> frozenset[str]:
-    """The words that say what a text is about. Scripts without blanks count by pairs of characters."""
-    found: set[str] = set()
-    for word in _WORD.findall(text.casefold()):
-        if _WIDE.search(word):
-            found.update(word[place : place + 2] for place in range(max(1, len(word) - 1)))
-        elif word[0].isdigit() or (len(word) >= _SHORTEST and word not in _COMMON):
-            found.add(word)
-    return frozenset(found)

@@ -15,6 +15,7 @@ from freddy.server.core.toolspec import Approval, Which
 Auth: TypeAlias = Literal["none", "api_key", "bearer_token", "oauth"]
 """The token of `oauth` is an access token that the application obtained: it is sent as that of `bearer_token` is."""
 Transport: TypeAlias = Literal["auto", "streamable_http", "sse"]
+State: TypeAlias = Literal["unknown", "connected", "error"]
 
 REDACTED: Final = "***REDACTED***"
 """Stands for a secret in answers, and in a change for the one that is kept."""
@@ -69,6 +70,9 @@ class Tools(Struct, frozen=True, kw_only=True, omit_defaults=True):
     require_approval: MaybeRaw = None
 
 
+_ALL_TOOLS: Final = Tools()
+
+
 class Secrets(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is told in confidence. It is kept sealed, and told to the server alone."""
 
@@ -102,7 +106,7 @@ class Configuration(Struct, frozen=True, kw_only=True, omit_defaults=True):
     header_name: str | None = None
     header_names: tuple[str, ...] = ()
     credentials: bytes | None = None
-    tools: Tools = Tools()
+    tools: Tools = _ALL_TOOLS
     enabled: bool = True
     metadata: dict[str, str] = {}
 
@@ -146,6 +150,22 @@ class Change(Struct, frozen=True, kw_only=True):
         )
 
 
+class Connection(Struct, frozen=True):
+    """What the last test of this process found. `connected_at` is in Unix seconds; `tools` is how many there were."""
+
+    state: State = "unknown"
+    connected_at: int | None = None
+    error: str | None = None
+    tools: int | None = None
+
+
+class Tested(Struct, frozen=True):
+    """`tools` are the names of all that the server offers; `error` is why there are none."""
+
+    tools: tuple[str, ...] = ()
+    error: str | None = None
+
+
 def bound_to(organization_id: str, configuration_id: str) -> tuple[str, ...]:
     """What sealed secrets belong to: anywhere else they do not open."""
     return ("mcp_configuration", organization_id, configuration_id)
@@ -187,6 +207,8 @@ def altered(before: Configuration, change: Change) -> Configuration:
     names = ("description", "transport", "auth", "tools", "enabled", "metadata")
     values = {name: getattr(change, name) for name in names}
     after = replace(before, **{name: value for name, value in values.items() if value is not UNSET})
+    if after.tools == _ALL_TOOLS:
+        after = replace(after, tools=_ALL_TOOLS)  # this one is not written, so that it makes no version
     if after.program is not None and change.server_url is UNSET and after.transport != "auto":
         raise errors.InvalidValue("transport_type", _WITHOUT)
     return after
@@ -207,7 +229,7 @@ def _placed(before: Configuration, after: Configuration, change: Change) -> Conf
 
 
 def check_url(url: str, at: str = "server_url") -> None:
-    """Raises `errors.InvalidValue` for what is no address of a server, wherever that would be. `at` is where it stands."""
+    """Raises `errors.InvalidValue` for what is no address of a server. `at` is the parameter that it stands in."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -289,27 +311,16 @@ def _headers(before: Configuration, change: Change, usable: Secrets | None) -> d
                 raise _again("headers")
             return {}
         return usable.headers
-    if len(change.headers) > MOST_HEADERS:
-        raise errors.InvalidValue("headers", f"must be at most {MOST_HEADERS}")
     known = {name.lower(): value for name, value in (usable.headers if usable else {}).items()}
     had = {name.lower() for name in before.header_names}
-    headers: dict[str, str] = {}
-    for name, value in change.headers.items():
-        _check_header("headers", name)
-        place = f"headers.{name}"
-        if value == REDACTED:
-            if name.lower() not in had:
-                raise _stand_in(place)
-            if usable is None or name.lower() not in known:
-                raise _again(place)
-            value = known[name.lower()]
-        if not _VALUE.fullmatch(value):
-            raise errors.InvalidValue(
-                place, f"must be 1 to {LONGEST_SECRET} ASCII characters in one line, with no space at an end"
-            )
-        headers[name] = value
-    if len({name.lower() for name in headers}) < len(headers):
-        raise errors.InvalidValue("headers", "must have no name twice: capital letters make no difference")
+    headers = dict(change.headers)
+    for name in [name for name, value in headers.items() if value == REDACTED]:
+        if name.lower() not in had:
+            raise _stand_in(f"headers.{name}")
+        if name.lower() not in known:
+            raise _again(f"headers.{name}")
+        headers[name] = known[name.lower()]
+    check_headers(headers, "headers")
     return headers
 
 

@@ -285,6 +285,12 @@ def approved_functions(run: Run) -> Iterator[items.FunctionCall]:
             yield item
 
 
+def call_ids(run: Run) -> frozenset[str]:
+    """Those of all calls that the model reads of."""
+    said = (*run.context, *run.output)
+    return frozenset(item.call_id for item in said if isinstance(item, items.FunctionCall | items.HostedCall))
+
+
 def most_calls(run: Run) -> int:
     asked = run.response.request.max_tool_calls
     return MAX_TOOL_CALLS if asked is None else asked
@@ -312,7 +318,7 @@ def _over(run: Run) -> bool:
     if limit is not None and run.usage is not None and run.usage.output_tokens >= limit:
         return True
     # It was told that there is nothing more to be called, and called all the same.
-    return len(_made(run)) - len(called) >= most_calls(run)
+    return len(_made(run)) - len(called) > most_calls(run)
 
 
 def _asks_caller(run: Run, said: Sequence[items.Item]) -> bool:

@@ -1,6 +1,6 @@
 """Turns what a model says into items, telling each step: the only place where an item is half built."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Literal, assert_never
 
 import msgspec
@@ -16,6 +16,7 @@ class Transcript:
     """One turn. Feed it deltas until it is `done`; `index` is the place of its first item in the output.
 
     `turn` counts the turns of the response from 0; what asks for approval does so until `expires_at`, in Unix seconds.
+    Some models count their calls anew in every turn: a `call_id` that is `taken` gives way to a new one.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class Transcript:
         offers: Iterable[Offer] = (),
         turn: int = 0,
         expires_at: int | None = None,
+        taken: Collection[str] = (),
     ) -> None:
         self.finish: deltas.FinishReason | None = None
         self.usage: Usage | None = None
@@ -40,6 +42,7 @@ class Transcript:
         self._offers = {one.function.name: one for one in offers}
         self._turn = turn
         self._expires_at = expires_at
+        self._taken = taken
         self._open: _Message | _Reasoning | None = None
         self._calls: dict[int, _Call | _Hosted | _Asked] = {}
         self._waiting: list[_Message | _Reasoning] = []
@@ -211,7 +214,7 @@ class Transcript:
             form = function.form if function else "function"
             item = items.FunctionCall(
                 id=self._new_id(ids.CUSTOM_CALL if form == "custom" else ids.FUNCTION_CALL),
-                call_id=call_id or self._new_id(ids.CALL),
+                call_id=self._call_id(call_id),
                 name=name,
                 arguments="",
                 status="in_progress",
@@ -221,7 +224,7 @@ class Transcript:
             return _Call(place, item, approve=offer is not None and offer.here and offer.approve)
         hosted = items.HostedCall(
             id=self._new_id(ids.MCP_CALL if isinstance(offer.work, items.Mcp) else ids.FILE_SEARCH),
-            call_id=call_id or self._new_id(ids.CALL),
+            call_id=self._call_id(call_id),
             name=offer.name,
             arguments="",
             work=offer.work,
@@ -229,6 +232,9 @@ class Transcript:
             turn=self._turn,
         )
         return _Asked(place, self._request(hosted)) if offer.approve else _Hosted(place, hosted)
+
+    def _call_id(self, given: str | None) -> str:
+        return given if given and given not in self._taken else self._new_id(ids.CALL)
 
     def _request(self, call: items.FunctionCall | items.HostedCall) -> items.ApprovalRequest:
         hosted = call if isinstance(call, items.HostedCall) else None

@@ -54,6 +54,47 @@ class ServerFunctions(Protocol):
         ...
 
 
+class Registered(Struct, frozen=True, kw_only=True):
+    """A function that an organization registered: it is called at its address, for at most `timeout_seconds`.
+
+    What it is told in confidence stays sealed until then.
+    """
+
+    id: str
+    organization_id: str
+    spec: toolspec.Function
+    url: str
+    timeout_seconds: int
+    headers: bytes | None = None
+    secrets: tuple[bytes, ...] = ()
+
+
+class Confided(Struct, frozen=True):
+    """`headers` go along with a call, which each of the `secrets` signs."""
+
+    headers: Mapping[str, str]
+    secrets: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return "Confided()"
+
+
+class Registry(Protocol):
+    async def named(self, organization_id: str, names: Sequence[str]) -> Mapping[str, Registered]:
+        """The functions that the organization registered under these names, and that are enabled."""
+        ...
+
+    async def confided(self, function: Registered) -> Confided:
+        """Raises `errors.StorageUnavailable` where it cannot be opened."""
+        ...
+
+
+class RegisteredCalls(Protocol):
+    async def call(self, function: Registered, confided: Confided, *, arguments: str, asker: Asker) -> Answer:
+        """`arguments` is JSON text. A failure is an answer, not an error; it does not repeat what was confided."""
+        ...
+
+
 class Retriever(Protocol):
     async def check(self, organization_id: str, spec: toolspec.FileSearch) -> None:
         """Raises `errors.NotFound` for the first store that is not there."""

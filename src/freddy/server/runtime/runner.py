@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from freddy.server.core import calls, errors, events, ids, items, reading, transcript
 from freddy.server.core.calls import Call
 from freddy.server.core.citing import Citing
-from freddy.server.core.run import CallModel, CallTools, Finish, OpenTools, Run, Settle, decide, fold
+from freddy.server.core.run import CallModel, CallTools, Finish, OpenTools, Run, Settle, call_ids, decide, fold
 from freddy.server.core.transcript import Transcript
 from freddy.server.core.turn import Turn
 from freddy.server.ports.model import Model
@@ -95,6 +95,7 @@ class Runner:
             offers=run.offers,
             turn=run.turns,
             expires_at=int(self._clock.now()) + self._approval_seconds if run.offers else None,
+            taken=call_ids(run) if run.offers else (),
         )
         citing = _citing(run)
         try:
@@ -203,10 +204,14 @@ class Runner:
                 answered.put_nowait((call, told, self._since(began)))
 
         async with asyncio.TaskGroup() as working:
-            for call in asked:
-                working.create_task(answer(call))
-            for _ in asked:
-                yield await answered.get()
+            tasks = [working.create_task(answer(call)) for call in asked]
+            try:
+                for _ in asked:
+                    yield await answered.get()
+            except GeneratorExit:
+                # Nobody listens any more. Out of the group it would come as a group of errors.
+                for task in tasks:
+                    task.cancel()
 
     def _answered(
         self, index: int, call: _Calls, answer: Answer, milliseconds: int

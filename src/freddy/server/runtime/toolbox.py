@@ -203,11 +203,11 @@ class Toolbox:
             yield [event for index, item in enumerate(begun, place) for event in _listing(index, item)]
         async with asyncio.TaskGroup() as asking:
             tasks = [asking.create_task(self._listed(one, item)) for one, item in zip(missing, begun, strict=True)]
-            for index, task in enumerate(tasks, place):
-                item = await task
-                progress = events.CallProgress(index, item.id, "mcp_tools", "failed" if item.error else "completed")
-                yield [progress, events.ItemDone(index, item)]
-                known[item.server_label] = item.tools
+        listed = [task.result() for task in tasks]
+        for index, item in enumerate(listed, place):
+            progress = events.CallProgress(index, item.id, "mcp_tools", "failed" if item.error else "completed")
+            yield [progress, events.ItemDone(index, item)]
+            known[item.server_label] = item.tools
         yield [events.ToolsOpened(self.offers(known))]
 
     async def _listed(self, one: _McpServer, item: items.McpTools) -> items.McpTools:
