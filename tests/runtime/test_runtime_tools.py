@@ -4,24 +4,36 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from runtime_stage import CALLER, ToolStage, check_run
 from msgspec.structs import replace
+from runtime_stage import CALLER, ToolStage, check_run
 
 from freddy.server.core import deltas, errors, events, items, run, toolspec
 from freddy.server.core.profile import Profile
 from freddy.server.core.usage import Usage
-from freddy.server.ports.tools import Answer
 from freddy.server.runtime.runner import Runner
 from freddy.server.runtime.toolbox import Limits
-from freddy_fakes import PATIENCE, CountingIds, FixedClock, MemoryFunctions, MemoryMcp, MemoryRetriever, ScriptedModel, raw
+from freddy_fakes import (
+    PATIENCE,
+    CountingIds,
+    FixedClock,
+    MemoryFunctions,
+    MemoryMcp,
+    MemoryRetriever,
+    ScriptedModel,
+    raw,
+)
 from promises import promise
 
 STOP = deltas.Stop("stop", Usage(10, 5))
 CALLS = deltas.Stop("tool_calls", Usage(10, 5))
 ANSWER = [deltas.Text("It is warm."), STOP]
-ADD = toolspec.Function("add", parameters=raw({"type": "object", "properties": {"n": {"type": "integer"}}}), hosted=True)
+ADD = toolspec.Function(
+    "add", parameters=raw({"type": "object", "properties": {"n": {"type": "integer"}}}), hosted=True
+)
 OWN = toolspec.Function("own")
-DEEP = toolspec.Mcp("deep", raw({"type": "mcp"}), server_url="https://mcp.example/x", approval=toolspec.Approval("never"))
+DEEP = toolspec.Mcp(
+    "deep", raw({"type": "mcp"}), server_url="https://mcp.example/x", approval=toolspec.Approval("never")
+)
 ASKING = replace(DEEP, approval=toolspec.Approval("always"))
 SEARCH = toolspec.FileSearch(("vs_1",), raw({"type": "file_search"}))
 PASSAGE = items.Found("file_1", "a.txt", 0.9, "The sky is green.")

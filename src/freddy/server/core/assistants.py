@@ -124,6 +124,10 @@ def applied(request: Request, settings: Settings) -> Request:
         context_mode=request.context_mode if "context_mode" in given else settings.context_mode or request.context_mode,
         truncation=request.truncation if "truncation" in given else settings.truncation or request.truncation,
         store=request.store if settings.store is None or "store" in given or request.background else settings.store,
+        # What the assistant says of it is said, too: it goes before what a model is used to.
+        given=given
+        if settings.parallel_tool_calls is None or "parallel_tool_calls" in given
+        else (*given, "parallel_tool_calls"),
     )
 
 

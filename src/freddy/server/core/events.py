@@ -138,7 +138,7 @@ class ReasoningPartDone(Struct, frozen=True, tag="reasoning_part_done"):
 
 
 class ArgumentsDelta(Struct, frozen=True, tag="arguments_delta"):
-    """`form` is that of the call: the input of a `custom` one and the arguments of an `mcp` one are told in one delta."""
+    """`form` is that of the call: the input of a `custom` one, and the arguments of an `mcp` one, are told whole."""
 
     index: int
     item_id: str

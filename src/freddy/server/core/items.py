@@ -141,7 +141,7 @@ class FunctionOutput(Struct, frozen=True, tag_field="kind", tag="function_output
 
 
 class McpTool(Struct, frozen=True, omit_defaults=True):
-    """A tool of an MCP server: `input_schema` is a JSON Schema; `annotations` is a JSON object of the server's hints."""
+    """A tool of an MCP server: `input_schema` is a JSON Schema, `annotations` a JSON object of the server's hints."""
 
     name: str
     description: str | None = None

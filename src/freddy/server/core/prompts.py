@@ -14,8 +14,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from freddy.server.core import errors, ids, items
-from freddy.server.core.request import PromptRef, Request
 from freddy.server.core.items import MaybeRaw
+from freddy.server.core.request import PromptRef, Request
 
 Type: TypeAlias = Literal["string", "number", "boolean", "array", "object", "image", "file"]
 Value: TypeAlias = tuple[items.Part, ...]

@@ -1,4 +1,4 @@
-"""Turns what was said and done into what a model reads: every call that was answered here is one of a function. Pure."""
+"""Turns what was said and done into what a model reads: calls that were answered here are those of functions. Pure."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, assert_never

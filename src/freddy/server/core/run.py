@@ -17,7 +17,6 @@ from freddy.server.core.response import IncompleteReason, Response, Status
 from freddy.server.core.turn import Turn
 from freddy.server.core.usage import Shares, Usage
 
-
 MAX_TOOL_CALLS: Final = 20
 """Of tools that this server runs, in one response, where nobody says how many."""
 
@@ -82,7 +81,7 @@ class Settle(Struct, frozen=True):
 
 
 class CallTools(Struct, frozen=True):
-    """Answer these calls, which are of tools that this server runs. Those in `refused` are beyond what may be called."""
+    """Answer these calls of tools that this server runs. Those in `refused` are more than may be called."""
 
     calls: tuple[items.HostedCall | items.FunctionCall, ...]
     refused: tuple[items.HostedCall | items.FunctionCall, ...] = ()

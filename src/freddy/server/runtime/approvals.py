@@ -104,7 +104,9 @@ class Approvals:
         response = await self._responses.get(organization_id, first.response_id)
         if response is None or response.status not in ("failed", "cancelled"):
             return False
-        return not any(isinstance(item, items.HostedCall) and item.approval_id == request_id for item in response.output)
+        return not any(
+            isinstance(item, items.HostedCall) and item.approval_id == request_id for item in response.output
+        )
 
 
 def _answered(request_id: str, param: str, response_id: str | None = None) -> errors.Conflict:

@@ -134,7 +134,15 @@ class Preparation:
             request, thread = await self._threads.joined(request, caller)
         bound = thread.assistant_id if thread is not None else None
         prompted = await self._configured.prompts.filled(request, caller.organization_id)
-        return await self._configured.assistants.settle(prompted, caller, bound=bound)
+        settled = await self._configured.assistants.settle(prompted, caller, bound=bound)
+        if self._tools is None or settled.assistant is None or not settled.assistant.value.vector_store_ids:
+            return settled
+        stores = settled.assistant.value.vector_store_ids
+        tools, missing = await self._tools.with_search(settled.request.tools, caller, stores)
+        left_out = (
+            f"the vector store {store} of the assistant is not there, and was not searched" for store in missing
+        )
+        return replace(settled, request=replace(settled.request, tools=tools), warnings=(*settled.warnings, *left_out))
 
     def _route(self, settled: Settled) -> Route:
         model, assistant = settled.request.model or DEFAULT_MODEL, settled.assistant

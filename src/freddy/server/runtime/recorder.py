@@ -98,5 +98,3 @@ class Recorder:
 def _bare(response: Response) -> Response:
     """Without what was said: what is owed may have to wait for long."""
     return replace(response, request=replace(response.request, input=()), output=())
-
-

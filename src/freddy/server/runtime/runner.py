@@ -120,7 +120,6 @@ class Runner:
             failure = errors.Internal("Internal server error").as_failure()
             yield [*turning.close("incomplete"), events.Failed(failure, choice=turning.choice)]
 
-
     async def _open(self, run: Run, toolbox: Toolbox) -> AsyncGenerator[list[events.Event], None]:
         try:
             async with aclosing(toolbox.open(run)) as opening:
@@ -213,9 +212,7 @@ class Runner:
                 for task in tasks:
                     task.cancel()
 
-    def _answered(
-        self, index: int, call: _Calls, answer: Answer, milliseconds: int
-    ) -> Iterator[events.Event]:
+    def _answered(self, index: int, call: _Calls, answer: Answer, milliseconds: int) -> Iterator[events.Event]:
         failed = answer.error is not None
         if isinstance(call, items.HostedCall):
             work = call.work
@@ -298,13 +295,11 @@ def _stop(stopped: asyncio.CancelledError) -> events.Failed | events.Cancelled:
     return events.Cancelled(partial=KEEP in stopped.args)
 
 
-def _counted(
-    batch: list[events.Event], turn: Turn, run: Run, *, place: int, milliseconds: int
-) -> list[events.Event]:
+def _counted(batch: list[events.Event], turn: Turn, run: Run, *, place: int, milliseconds: int) -> list[events.Event]:
     """The batch, with the time that the turn took, and an estimate where the vendor did not count.
 
-    `run` is as it was before the batch, and `place` where in its output the turn began. A turn that was broken off is estimated when something had been said: what was
-    used is not lost.
+    `run` is as it was before the batch, and `place` where in its output the turn began. A turn that was broken off is
+    estimated when something had been said: what was used is not lost.
     """
     last = batch[-1]
     assert isinstance(last, _ENDS_A_TURN)

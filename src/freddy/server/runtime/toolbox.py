@@ -108,6 +108,21 @@ class Tools:
             return None
         return Toolbox(self._means, request.tools, functions=functions, searches=searches, servers=servers)
 
+    async def with_search(
+        self, tools: tuple[toolspec.ToolSpec, ...], caller: Caller, store_ids: Sequence[str]
+    ) -> tuple[tuple[toolspec.ToolSpec, ...], Sequence[str]]:
+        """The tools with a search in these stores, unless they have one already; and which stores are not there."""
+        if any(isinstance(tool, toolspec.FileSearch) for tool in tools):
+            return tools, ()
+        there, missing = [], []
+        for store_id in store_ids:
+            try:
+                await self._means.retriever.check(caller.organization_id, _search_in((store_id,)))
+                there.append(store_id)
+            except errors.NotFound:
+                missing.append(store_id)
+        return ((*tools, _search_in(tuple(there))) if there else tools), missing
+
     async def _server(self, spec: toolspec.Mcp, caller: Caller, *, at: str) -> _McpServer:
         organization_id = caller.organization_id
         headers = _headers(spec)
@@ -260,6 +275,12 @@ class Toolbox:
                 return await self._means.retriever.search(asker.organization_id, _merged(self._searches), queries)
 
 
+def _search_in(store_ids: tuple[str, ...]) -> toolspec.FileSearch:
+    return toolspec.FileSearch(
+        store_ids, Raw(msgspec.json.encode({"type": FILE_SEARCH, "vector_store_ids": store_ids}))
+    )
+
+
 def _merged(searches: Sequence[toolspec.FileSearch]) -> toolspec.FileSearch:
     """One search over all stores: what the first says of it counts."""
     stores = tuple(dict.fromkeys(store for one in searches for store in one.vector_store_ids))
@@ -288,9 +309,7 @@ def _of_function(spec: toolspec.Function, found: ServerFunction) -> Offer:
 
 def _of_server(server: _McpServer, tool: items.McpTool) -> Offer:
     return Offer(
-        function=toolspec.Function(
-            tool.name, tool.description, tool.input_schema or _EMPTY_SCHEMA, strict=False
-        ),
+        function=toolspec.Function(tool.name, tool.description, tool.input_schema or _EMPTY_SCHEMA, strict=False),
         here=True,
         approve=server.approves(tool),
         work=items.Mcp(server.spec.server_label),
