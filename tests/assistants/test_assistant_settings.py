@@ -44,6 +44,7 @@ FILLED = Request(
     context_mode="smart",
     truncation="auto",
     store=False,
+    given=("parallel_tool_calls",),
 )
 SAID = Request(
     model="own",

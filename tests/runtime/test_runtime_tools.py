@@ -31,9 +31,8 @@ ADD = toolspec.Function(
     "add", parameters=raw({"type": "object", "properties": {"n": {"type": "integer"}}}), hosted=True
 )
 OWN = toolspec.Function("own")
-DEEP = toolspec.Mcp(
-    "deep", raw({"type": "mcp"}), server_url="https://mcp.example/x", approval=toolspec.Approval("never")
-)
+NEVER = toolspec.Approval("never")
+DEEP = toolspec.Mcp("deep", raw({"type": "mcp"}), server_url="https://mcp.example/x", approval=NEVER)
 ASKING = replace(DEEP, approval=toolspec.Approval("always"))
 SEARCH = toolspec.FileSearch(("vs_1",), raw({"type": "file_search"}))
 PASSAGE = items.Found("file_1", "a.txt", 0.9, "The sky is green.")

@@ -28,7 +28,8 @@ class Offer(Struct, frozen=True, kw_only=True):
 
 
 def of_caller(function: toolspec.Function) -> Offer:
-    return Offer(function=function, name=function.name)
+    """A function that the caller answers, even where this server was asked to."""
+    return Offer(function=replace(function, hosted=False) if function.hosted else function, name=function.name)
 
 
 def named(offers: Iterable[Offer]) -> tuple[Offer, ...]:

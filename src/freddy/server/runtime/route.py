@@ -21,6 +21,7 @@ from freddy.server.runtime import estimate, retrying
 from freddy.server.runtime.conforming import conforming
 from freddy.server.runtime.health import Health
 from freddy.server.runtime.media import Media
+from freddy.server.runtime.strictness import strictly
 
 _NOT_WORDS = (deltas.Answering, deltas.Tried, deltas.Chosen)
 """What is said beside the answer: as long as there is nothing else, somebody else can be asked."""
@@ -193,7 +194,7 @@ class Route:
                 turn, asked, warnings = await self._prepared(model, candidate, turn)
                 price = model.profile.price
                 begins = [deltas.Chosen(candidate.provider.name, price, warnings, _name(model, candidate))]
-                async with aclosing(conforming(model, asked)) as answer:
+                async with aclosing(strictly(model, asked, conforming)) as answer:
                     while True:
                         # The vendor may keep the line open without a word; between words the wire watches.
                         waits = turn.live and not said
