@@ -7,12 +7,13 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from freddy.server.core import errors
+from freddy.server.core import errors, items
 from freddy.server.core.deltas import Delta
 from freddy.server.core.profile import Availability, Profile
+from freddy.server.core.request import Output, Schema
 from freddy.server.core.turn import Turn
 from freddy.server.ports.wire import Wire
-from freddy.server.providers import _answer, _failures
+from freddy.server.providers import _answer, _failures, _prompted, _tool_prompt
 from freddy.server.providers._kept import Kept
 from freddy.server.providers.compatible import catalog, request, stream
 from freddy.server.providers.compatible.row import Row
@@ -57,7 +58,7 @@ class CompatibleProvider:
         self.name = name
         self._wire = wire
         self._row = row
-        self._headers = _headers(row, key, headers or {})
+        self._headers = headed(row, key, headers or {})
 
         def make(called: str, own: str | None) -> Compatible:
             return Compatible(
@@ -113,9 +114,20 @@ class Compatible:
         self._counter = counter
         self._row = row
         self._called = called
-        self._headers = {"content-type": "application/json"} | _headers(row, key, headers or {})
+        self._headers = {"content-type": "application/json"} | headed(row, key, headers or {})
 
-    async def stream(self, turn: Turn) -> AsyncGenerator[Sequence[Delta], None]:
+    def stream(self, turn: Turn) -> AsyncGenerator[Sequence[Delta], None]:
+        return _prompted.answer(self._in_words, turn) if self._prompts(turn) else self._answer(turn)
+
+    def _in_words(self, turn: Turn) -> AsyncGenerator[Sequence[Delta], None]:
+        return self._answer(_plain(turn))
+
+    def _prompts(self, turn: Turn) -> bool:
+        """Whether the model has to be told of tools in words."""
+        called = any(isinstance(item, items.FunctionCall | items.FunctionOutput) for item in turn.items)
+        return not self.profile.tools and bool(turn.tools or called)
+
+    async def _answer(self, turn: Turn) -> AsyncGenerator[Sequence[Delta], None]:
         name, turn = self.profile.provider, self._named(turn)
         facts = self._row.of(turn.model)
         reader = stream.Reader(name, facts, names=request.own_names(turn, facts))
@@ -128,6 +140,8 @@ class Compatible:
                     yield said
 
     def warnings(self, turn: Turn) -> Sequence[str]:
+        if self._prompts(turn):
+            turn = _plain(turn)
         return request.warnings(self._named(turn), self.profile, self._row)
 
     async def count(self, turn: Turn) -> int | None:
@@ -155,7 +169,17 @@ class Compatible:
             raise errors.ProviderFailed(f"{self.profile.provider} could not count tokens") from error
 
 
-def _headers(row: Row, key: str | None, more: Mapping[str, str]) -> dict[str, str]:
+def _plain(turn: Turn) -> Turn:
+    """The turn for a model that knows of no tools. What must be a call is held to the form of one as well as may be."""
+    held = _tool_prompt.form(turn)
+    plain = _tool_prompt.plain(turn)
+    if held is None:
+        return plain
+    return replace(plain, output=Output("json_schema", (Schema("answer", held),)))
+
+
+def headed(row: Row, key: str | None, more: Mapping[str, str]) -> dict[str, str]:
+    """What every request says of who asks."""
     told = {name.lower(): value for name, value in {**row.headers, **more}.items()}
     if key:
         told[row.key_header] = f"Bearer {key}" if row.key_header == "authorization" else key

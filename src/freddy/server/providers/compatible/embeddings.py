@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from freddy.server.core import errors
 from freddy.server.ports.embedder import Side
-from freddy.server.ports.wire import Wire
+from freddy.server.ports.wire import Answer, Wire
 from freddy.server.providers import _answer, _embeddings, _failures
 
 LONGEST: Final = 8192
@@ -29,7 +29,7 @@ _FINAL: Final = frozenset(("provider_authentication", "insufficient_quota", "emb
 class Patience(Struct, frozen=True):
     """How often a request is sent again after a failure that may pass, and how long is waited before, in seconds.
 
-    Where the vendor does not say how long, the waits grow from `first`; one that is longer than `longest` is not waited.
+    Where the vendor does not say how long, the waits grow from `first`. None is waited that is longer than `longest`.
     """
 
     retries: int = 2
@@ -145,9 +145,7 @@ class Embeddings:
             async with self._wire.post(_embeddings.PATH, body, self._headers) as answer:
                 said = await answer.read()
                 if not _answer.accepts(answer):
-                    if b"too large to process" in said:  # llama.cpp says so with status 500.
-                        raise errors.ContextOverflow("The text is longer than the model can read")
-                    raise _failures.failure(name, answer.status, answer.headers, said)
+                    raise _failure(name, answer, said)
         except (errors.ContextOverflow, errors.TooLarge, *_TRANSIENT):
             raise
         except errors.FreddyError as error:
@@ -165,3 +163,9 @@ class Embeddings:
             code="embeddings_refused",
             details=error.details or "check embeddings.model in the settings",
         )
+
+
+def _failure(name: str, answer: Answer, said: bytes) -> errors.FreddyError:
+    if b"too large to process" in said:  # llama.cpp says so with status 500.
+        return errors.ContextOverflow("The text is longer than the model can read")
+    return _failures.failure(name, answer.status, answer.headers, said)

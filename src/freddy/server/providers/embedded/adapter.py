@@ -14,7 +14,8 @@ from freddy.server.core.pricing import Price
 from freddy.server.core.profile import Availability, Profile
 from freddy.server.core.turn import Turn
 from freddy.server.ports.model import Model
-from freddy.server.providers.embedded import grammar, tool_calls, tool_prompt
+from freddy.server.providers import _prompted, _tool_prompt
+from freddy.server.providers.embedded import grammar
 from freddy.server.providers.embedded.child import Address
 from freddy.server.providers.embedded.engine import Engine
 from freddy.server.providers.embedded.faults import EngineUnavailable
@@ -23,8 +24,6 @@ from freddy.server.providers.embedded.room import RETRY_SECONDS, Room
 
 Connect: TypeAlias = Callable[[Address, Mapping[str, object]], AbstractAsyncContextManager[Model]]
 """A model of the chat-completions wire at an address, which adds these fields to each body; opened for one answer."""
-
-Ask: TypeAlias = Callable[[Turn], AsyncGenerator[Sequence[deltas.Delta], None]]
 
 PROVIDER = "embedded"
 AVAILABILITY: dict[Phase, Availability] = {
@@ -107,7 +106,7 @@ class Embedded:
         for last in (False, True):
             said, address = False, self._engine.address
             try:
-                async with contextlib.aclosing(_answer(self._ask, turn)) as answer:
+                async with contextlib.aclosing(_prompted.answer(self._ask, turn)) as answer:
                     async for batch in answer:
                         said = True
                         yield batch
@@ -122,7 +121,7 @@ class Embedded:
         """What the engine writes, as text: calls are still to be found in it."""
         held = await _grammar(turn)
         fields = NO_FIELDS if held is None else {"grammar": held.text}
-        async with self._model(fields) as model, contextlib.aclosing(model.stream(tool_prompt.plain(turn))) as answer:
+        async with self._model(fields) as model, contextlib.aclosing(model.stream(_tool_prompt.plain(turn))) as answer:
             async for batch in answer:
                 yield batch
 
@@ -140,7 +139,7 @@ class Embedded:
         if self._engine.state.phase != "ready":
             return None
         async with self._model() as model:
-            return await model.count(tool_prompt.plain(turn))
+            return await model.count(_tool_prompt.plain(turn))
 
     @property
     def _context(self) -> int:
@@ -149,7 +148,7 @@ class Embedded:
 
     async def _needs(self, turn: Turn) -> int:
         """Tokens that the engine must keep for this turn: counted, unless a rough bound is good enough."""
-        asked = tool_prompt.plain(turn)
+        asked = _tool_prompt.plain(turn)
         bound = _bound(asked)
         if bound > COUNTED:
             async with self._model() as model:
@@ -180,7 +179,7 @@ class Embedded:
 
 async def _grammar(turn: Turn) -> grammar.Grammar | None:
     """What holds the model to the form of the turn; None where it may write any text."""
-    form = tool_prompt.form(turn)
+    form = _tool_prompt.form(turn)
     return None if form is None else await asyncio.to_thread(grammar.closest, bytes(form))
 
 
@@ -188,34 +187,3 @@ def _bound(turn: Turn) -> int:
     """More tokens than the turn can have: one for each byte of its texts, and some around each item."""
     told = [turn.instructions or "", *(item.text for item in turn.items if isinstance(item, items.Message))]
     return sum(len(text.encode()) + PER_ITEM for text in told)
-
-
-async def _answer(ask: Ask, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
-    offered = tool_prompt.offered(turn)
-    reader = tool_calls.Reader(
-        (tool.name for tool in offered),
-        parallel=turn.parallel_tool_calls,
-        answered=() if tool_prompt.must_call(turn) else tool_prompt.answered(turn),
-    )
-    async with contextlib.aclosing(ask(turn)) as asked:
-        async for batch in asked:
-            if not offered:
-                yield batch
-                continue
-            stop = batch[-1] if batch and isinstance(batch[-1], deltas.Stop) else None
-            told = reader.feed(batch[:-1] if stop else batch)
-            if stop is None and reader.spent:
-                stop = deltas.Stop("tool_calls")
-            ended = reader.close(stop) if stop else []
-            if reader.repeats:
-                break
-            if told or ended:
-                yield [*told, *ended]
-            if ended:
-                return
-    if reader.repeats:
-        # Small models call again what they have the output of; without tools they answer with it.
-        silent = msgspec.structs.replace(turn, tool_choice="none")
-        async with contextlib.aclosing(ask(silent)) as asked:
-            async for batch in asked:
-                yield batch

@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 from msgspec import Struct
@@ -35,7 +35,7 @@ LONGEST: Final = 256
 _SPOKEN: Final = "The embedded embedding model"
 _CHARACTERS: Final = 16 * LONGEST
 """Of a text, without its white space: far more than the tokens that are read."""
-_TOKENS_AT_ONCE: Final = 384
+_TOKENS_AT_ONCE: Final = 256
 """Of the passages that are computed together. A query waits until these are done, and no longer."""
 _TEXTS_AT_ONCE: Final = 32
 _END: Final = 102
@@ -87,7 +87,7 @@ class MiniLm:
         self._again_at = 0.0
         self._stopped = threading.Event()
 
-    async def __aenter__(self) -> "MiniLm":
+    async def __aenter__(self) -> Self:
         await self._engine.__aenter__()
         await self._tasks.__aenter__()
         return self

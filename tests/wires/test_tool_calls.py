@@ -7,7 +7,7 @@ import pytest
 
 from freddy.server.core import deltas, items
 from freddy.server.core.usage import Usage
-from freddy.server.providers.embedded.tool_calls import Reader
+from freddy.server.providers._tool_calls import Reader
 
 NAMES = ("get_weather", "get_time", "run")
 CALL = '{"name": "get_weather", "arguments": {"city": "Paris", "days": [1, {"a": "}"}]}}'

@@ -6,7 +6,7 @@ import msgspec
 
 from freddy.server.core import items, request, toolspec
 from freddy.server.core.turn import Turn
-from freddy.server.providers.embedded.tool_prompt import LONGEST_TOLD, NOW_ANSWER, answered, form, offered, plain
+from freddy.server.providers._tool_prompt import LONGEST_TOLD, NOW_ANSWER, answered, form, offered, plain
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 WEATHER = toolspec.Function("get_weather", "The weather.", msgspec.Raw(json.dumps(CITY).encode()))

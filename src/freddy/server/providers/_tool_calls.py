@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from freddy.server.core import deltas, items
-from freddy.server.providers.embedded.tool_prompt import CALL, CALL_END, canonical
+from freddy.server.providers._tool_prompt import CALL, CALL_END, canonical
 
 _OPENING = re.compile(r"<tool_call>|^[ \t]*(?:```|[{\[])", re.MULTILINE)
 _HALF_OPEN = re.compile(r"(?:<(?:t(?:o(?:o(?:l(?:_(?:c(?:a(?:l(?:l)?)?)?)?)?)?)?)?)?|^[ \t]*`{0,2})\Z", re.MULTILINE)
