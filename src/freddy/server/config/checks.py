@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 from freddy.server.config.settings import Declared
+from freddy.server.core.networks import Opening
 
 _PASSWORD = re.compile(r"//[^/@\s]*@")
 _DATABASE_PASSWORD = re.compile(r"(?i)(?<=postgresql://)\S*@|(?<=postgres://)\S*@")
@@ -27,6 +28,8 @@ def want(one: Declared) -> str:
         return "true or false"
     if kind is Path:
         return "a path"
+    if one.setting.form == "networks":
+        return "networks and hosts, such as 10.0.0.0/8 and mcp.internal: a list, or a text with commas between them"
     if one.setting.form == "database":
         return "a path, or an address that starts with postgresql://"
     if kind is str and one.setting.form == "redis":
@@ -41,6 +44,19 @@ def plain(kind: Any) -> Any:  # noqa: ANN401 (a type form has no type of its own
     """The type without `| None`."""
     rest = [part for part in get_args(kind) if part is not type(None)]
     return rest[0] if type(None) in get_args(kind) else kind
+
+
+def networks(raw: object) -> tuple[str, ...]:
+    """Raises ValueError with what would be right."""
+    entries = raw.split(",") if isinstance(raw, str) else raw
+    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+        raise ValueError('a list such as ["10.0.0.0/8", "mcp.internal"]')
+    told = tuple(entry.strip() for entry in entries if entry.strip())
+    try:
+        Opening.of(told)
+    except ValueError as error:
+        raise ValueError(f"networks and names of hosts: {error}") from None
+    return told
 
 
 def secret_keys(text: str) -> str:

@@ -14,11 +14,13 @@ from msgspec import Struct
 
 from freddy.server.config import checks
 from freddy.server.config.models import Models
+from freddy.server.config.programs import Programs
 from freddy.server.config.settings import (
     OTHER_VARIABLES,
     SECTIONS,
     UPSTREAM_VARIABLES,
     Declared,
+    McpProgram,
     Served,
     Settings,
     Upstream,
@@ -120,6 +122,7 @@ class _Reading:
         top = values.pop("")
         home = top.setdefault("home", home)
         values["store"].setdefault("database", home / "freddy.db")
+        values["mcp"]["programs"] = self._programs()
         sections: dict[str, Any] = {table: SECTIONS[table](**pairs) for table, pairs in values.items()}
         settings = Settings(
             **top,
@@ -169,6 +172,8 @@ class _Reading:
         base = self._file.parent if from_file and self._file else Path()
         if one.setting.form == "database" and checks.is_postgres(raw):
             return checks.postgres_url(str(raw))
+        if one.setting.form == "networks":
+            return checks.networks(raw)
         if kind is Path or one.setting.form == "database":
             if not isinstance(raw, str) or not raw.strip():
                 raise ValueError("a path in quotes")
@@ -216,6 +221,14 @@ class _Reading:
         self.places |= {f"models.{one.name}": str(self._file) for one in found}
         return found
 
+    def _programs(self) -> dict[str, McpProgram]:
+        reading = Programs(self._file)
+        table = self._tables.get("mcp", {})
+        found = reading.read(table.get("programs", {}) if isinstance(table, dict) else {})
+        self.problems += reading.problems
+        self.places |= {f"mcp.programs.{name}": str(self._file) for name in found}
+        return found
+
     def _aliases(self) -> dict[str, str]:
         table = self._tables.get("aliases", {})
         if not isinstance(table, dict):
@@ -228,7 +241,7 @@ class _Reading:
         return {name: str(target).strip() for name, target in table.items()}
 
     def _check_file(self, known: Iterable[Declared]) -> None:
-        keys: dict[str, set[str]] = {"": {"upstream", "models", "aliases", *SECTIONS}}
+        keys: dict[str, set[str]] = {"": {"upstream", "models", "aliases", *SECTIONS}, "mcp": {"programs"}}
         for one in known:
             keys.setdefault(one.table, set()).add(one.key)
         for key in self._tables.keys() - keys[""]:

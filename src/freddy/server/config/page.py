@@ -107,6 +107,26 @@ price = { input = 2.5, output = 10, cached = 1.25 }
 - **`price`**: US dollars for a million tokens: `input`, `output`, `cached`, `cache_write`.
 """
 
+_PROGRAMS = """
+## `[mcp.programs.NAME]`
+
+A program that speaks the Model Context Protocol over its stdin and stdout; one such table for each. Only who runs the
+server can name programs: callers use them through an MCP configuration that has the program's name.
+
+```toml
+[mcp.programs.notes]
+command = ["npx", "-y", "@modelcontextprotocol/server-filesystem", "/srv/notes"]
+environment = { NOTES_TOKEN = "..." }
+folder = "/srv/notes"
+```
+
+- **`command`** (needed): the program and its arguments. Each organization that uses it gets a process of its own,
+  with the rights of this server.
+- **`environment`**: variables for it; never shown. Of this server's own it gets only `HOME`, `LOGNAME`, `PATH`,
+  `SHELL`, `TERM` and `USER`.
+- **`folder`**: where it runs. By default where this server does.
+"""
+
 _ALIASES = """
 ## `[aliases]`
 
@@ -120,7 +140,7 @@ def page() -> str:
     for table, section in SECTIONS.items():
         parts.append(f"## `[{table}]`\n\n{section.__doc__}\n")
         parts += [_entry(one) for one in everything if one.table == table]
-    parts += [_UPSTREAMS + _variables(UPSTREAM_VARIABLES), _MODELS, _ALIASES]
+    parts += [_UPSTREAMS + _variables(UPSTREAM_VARIABLES), _MODELS, _PROGRAMS, _ALIASES]
     parts.append("## Other variables\n\n" + _variables(OTHER_VARIABLES))
     return "\n".join(parts)
 

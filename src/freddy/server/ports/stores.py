@@ -379,6 +379,10 @@ class FileStore(Protocol):
         """Whether it was there. Nobody has its blob any more."""
         ...
 
+    async def expired(self, now: int) -> Sequence[tuple[str, str]]:
+        """What has expired and was not deleted yet, in all organizations: their ids, and the ids of the files."""
+        ...
+
     async def expire(self, now: int) -> int:
         """Deletes what has expired, in all organizations. Returns how many."""
         ...

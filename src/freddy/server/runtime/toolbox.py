@@ -67,6 +67,8 @@ class _McpServer(Struct, frozen=True):
     allowed: toolspec.Which | None
     excluded: toolspec.Which | None
     approval: toolspec.Approval
+    failure: str | None = None
+    """Why it cannot be asked at all."""
 
     def shows(self, tool: items.McpTool) -> bool:
         if self.allowed is not None and not _meant(self.allowed, tool):
@@ -127,7 +129,11 @@ class Tools:
         organization_id = caller.organization_id
         headers = _headers(spec)
         if spec.configuration_id is not None:
-            saved = await self._means.configurations.server(organization_id, spec.configuration_id)
+            try:
+                saved = await self._means.configurations.server(organization_id, spec.configuration_id)
+            except errors.ToolFailed as error:
+                nowhere = Server(organization_id=organization_id)
+                return _McpServer(spec, nowhere, None, None, toolspec.Approval(), failure=_said(error))
             server = msgspec.structs.replace(saved.server, headers={**saved.server.headers, **headers})
             return _McpServer(
                 spec,
@@ -226,6 +232,8 @@ class Toolbox:
         yield [events.ToolsOpened(self.offers(known))]
 
     async def _listed(self, one: _McpServer, item: items.McpTools) -> items.McpTools:
+        if one.failure is not None:
+            return msgspec.structs.replace(item, error=one.failure)
         try:
             async with asyncio.timeout(self._means.limits.seconds):
                 told = await self._means.servers.tools(one.server)
@@ -267,6 +275,8 @@ class Toolbox:
                 server = self._servers.get(label)
                 if server is None:
                     return Answer(error=f"there is no MCP server {label!r} in this request")
+                if server.failure is not None:
+                    return Answer(error=server.failure)
                 return await self._means.servers.call(server.server, call.name, call.arguments)
             case items.FileSearch():
                 queries = _queries(call.arguments)

@@ -27,7 +27,9 @@ from freddy.server.http.routes.audit import AuditRoutes
 from freddy.server.http.routes.auth import AuthRoutes
 from freddy.server.http.routes.conversations import ConversationRoutes
 from freddy.server.http.routes.files import FileRoutes
+from freddy.server.http.routes.functions import FunctionRoutes
 from freddy.server.http.routes.health import HealthRoutes
+from freddy.server.http.routes.mcp_configurations import McpConfigurationRoutes
 from freddy.server.http.routes.models import ModelRoutes
 from freddy.server.http.routes.organizations import OrganizationRoutes
 from freddy.server.http.routes.pages import PageRoutes
@@ -38,11 +40,13 @@ from freddy.server.http.routes.rules import RuleRoutes
 from freddy.server.http.routes.threads import ThreadRoutes
 from freddy.server.http.routes.usage import UsageRoutes
 from freddy.server.http.routes.users import UserRoutes
+from freddy.server.http.routes.vector_stores import VectorStoreRoutes
 from freddy.server.knowledge.files import Files
 from freddy.server.knowledge.links import Links
 from freddy.server.knowledge.samples import Samples
 from freddy.server.listeners.metrics import Metrics
 from freddy.server.ports.world import Clock
+from freddy.server.runtime.approvals import Approvals
 from freddy.server.runtime.health import Health
 from freddy.server.runtime.history import History
 from freddy.server.runtime.host import Host
@@ -53,10 +57,11 @@ from freddy.server.runtime.responses import Responses
 from freddy.server.runtime.route import Means
 from freddy.server.runtime.runner import Runner
 from freddy.server.runtime.threads import Threads
+from freddy.server.runtime.toolbox import Tools
 from freddy.server.sealing import AesSealer
 from freddy.server.stores.channels.memory import MemoryChannel
 from freddy.server.sweeping import swept
-from freddy.server.wiring import engines, limits, models, storage
+from freddy.server.wiring import engines, limits, models, storage, tools
 from freddy.server.wiring.configured import configured
 from freddy.server.wiring.people import issued, locals_of, offices
 from freddy.server.wiring.storage import Stores
@@ -103,7 +108,9 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             clock=clock,
             upstreams=frozenset(upstream.name for upstream in settings.upstreams),
         )
+        vectors = await tools.vector_stores(settings, stores)
         files = Files(
+            forget=vectors.forget_file,
             store=stores.files,
             blobs=await asyncio.to_thread(storage.blobs, settings),
             clock=clock,
@@ -124,10 +131,19 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         media, policy = models.media(files, settings), models.policy(settings)
         means = Means(policy, Health(clock, policy), clock, world.SystemChance(), brought, media)
         routing = await models.routing(settings, stack, engine, means)
+        shelf = await tools.tools(
+            settings, stack, stores, people, vectors=vectors, files=files, sealer=sealer, clock=clock, ids=ids
+        )
+        await stack.enter_async_context(swept({"vector_stores": shelf.knowledge.sweep}, seconds=_SWEEP_SECONDS))
         metrics = Metrics(release, lambda: engine.state.phase)
         host = await stack.enter_async_context(
             Host(
-                runner=Runner(clock=clock, ids=ids),
+                runner=Runner(
+                    clock=clock,
+                    ids=ids,
+                    approval_seconds=settings.tools.approval_seconds,
+                    at_once=settings.tools.at_once,
+                ),
                 recorder=Recorder(stores.responses, channel, stores.usage),
                 clock=clock,
                 listeners=(metrics,),
@@ -136,6 +152,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         )
         threads = Threads(store=stores.threads, clock=clock, ids=ids, assistants=kept.assistants, busy=host.busy)
         history = History(stores.responses, stores.threads, context_tokens=settings.routing.context_tokens)
+        approvals = Approvals(stores.approvals, stores.responses, clock)
         responses = Responses(
             preparation=Preparation(
                 routing=routing,
@@ -145,7 +162,10 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
                 configured=Configured(kept.assistants, kept.prompts, kept.rulebook),
                 media=media,
                 threads=threads,
+                tools=Tools(shelf.means),
+                approvals=approvals,
             ),
+            approvals=approvals,
             host=host,
             store=stores.responses,
             channel=channel,
@@ -218,6 +238,9 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
                     *UsageRoutes(ledger, units=units, max_body_bytes=longest).routes(),
                     *AssistantRoutes(kept.assistants, max_body_bytes=longest).routes(),
                     *RuleRoutes(kept.rules, max_body_bytes=longest).routes(),
+                    *FunctionRoutes(shelf.functions, max_body_bytes=longest).routes(),
+                    *McpConfigurationRoutes(shelf.configurations, max_body_bytes=longest).routes(),
+                    *VectorStoreRoutes(shelf.knowledge, files, clock=clock, max_body_bytes=longest).routes(),
                 ],
             ),
             host,

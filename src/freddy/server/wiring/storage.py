@@ -11,6 +11,7 @@ from freddy.server.ports.blobs import Blobs
 from freddy.server.stores.blobs.local import LocalBlobs
 from freddy.server.stores.blobs.s3 import S3Blobs
 from freddy.server.stores.sql.accounts import SqlAccounts
+from freddy.server.stores.sql.approvals import SqlApprovals
 from freddy.server.stores.sql.attachments import SqlAttachments
 from freddy.server.stores.sql.audit import SqlAudit
 from freddy.server.stores.sql.claim import claimed
@@ -44,6 +45,7 @@ class Stores(Struct, frozen=True):
     files: SqlFiles
     usage: SqlUsage
     repeats: SqlRepeats
+    approvals: SqlApprovals
 
 
 async def stores(settings: Settings, stack: AsyncExitStack) -> Stores:
@@ -65,6 +67,7 @@ async def stores(settings: Settings, stack: AsyncExitStack) -> Stores:
         SqlFiles(database),
         SqlUsage(database),
         SqlRepeats(database),
+        SqlApprovals(database),
     )
 
 

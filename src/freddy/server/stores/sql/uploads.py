@@ -25,6 +25,7 @@ _TAKEN = Statement(sa.select(_files.c.id).where(_files.c.id == param("id")))
 _COUNT = Statement(sa.select(sa.func.count()).where(_mine))
 _DELETE = Statement(_files.delete().where(_files.c.id == param("id"), _mine))
 _EXPIRED = Statement(sa.select(_files.c.id).where(_files.c.expires_at <= param("now")))
+_EXPIRED_OF = Statement(sa.select(_files.c.organization_id, _files.c.id).where(_files.c.expires_at <= param("now")))
 _REMOVE = Statement(_files.delete().where(_files.c.id == param("id")))
 _ORPHANS = Statement(sa.select(_orphans.c.name).order_by(_orphans.c.name))
 _ADD_ORPHAN = Statement(statements.insert(_orphans).values(name=param("name")).on_conflict_do_nothing())
@@ -111,6 +112,12 @@ class SqlFiles:
             return gone
 
         return await self._database.write(work)
+
+    async def expired(self, now: int) -> Sequence[tuple[str, str]]:
+        async def work(connection: Connection) -> Sequence[tuple[str, str]]:
+            return [(organization_id, id_) for organization_id, id_ in await connection.all(_EXPIRED_OF, now=now)]
+
+        return await self._database.read(work)
 
     async def expire(self, now: int) -> int:
         async def look(connection: Connection) -> list[str]:
