@@ -46,7 +46,9 @@ class McpServers(Protocol):
 
 
 class Configured(Struct, frozen=True, kw_only=True):
-    """An MCP server that an organization has saved; what a request says goes before `allowed`, `excluded`, `approval`."""
+    """An MCP server that an organization has saved. A request may allow less of it than `allowed` and `excluded`, and
+    what it says of approvals goes before `approval`.
+    """
 
     server: Server
     allowed: toolspec.Which | None = None
@@ -59,6 +61,6 @@ class McpConfigurations(Protocol):
         """The saved configuration with its credentials opened.
 
         Raises `errors.NotFound` (param `tools`, code `mcp_configuration_not_found`), also for what belongs to others,
-        and `InvalidRequest` where it is not enabled.
+        and `InvalidRequest` where it is not enabled; `ToolFailed` where it leads nowhere.
         """
         ...

@@ -60,20 +60,23 @@ class _Query(Struct):
 
 
 class _McpServer(Struct, frozen=True):
-    """A server of the request, and what of it may be seen and called."""
+    """A server of the request. Of its tools those may be called that all of `allowed` and none of `excluded` mean.
+
+    What a saved server does not show no request can see; how its calls are approved each request says for itself.
+    """
 
     spec: toolspec.Mcp
     server: Server
-    allowed: toolspec.Which | None
-    excluded: toolspec.Which | None
+    allowed: tuple[toolspec.Which, ...]
+    excluded: tuple[toolspec.Which, ...]
     approval: toolspec.Approval
     failure: str | None = None
     """Why it cannot be asked at all."""
 
     def shows(self, tool: items.McpTool) -> bool:
-        if self.allowed is not None and not _meant(self.allowed, tool):
-            return False
-        return self.excluded is None or not _meant(self.excluded, tool)
+        return all(_meant(which, tool) for which in self.allowed) and not any(
+            _meant(which, tool) for which in self.excluded
+        )
 
     def approves(self, tool: items.McpTool) -> bool:
         """Whether a call of it needs a yes."""
@@ -133,13 +136,14 @@ class Tools:
                 saved = await self._means.configurations.server(organization_id, spec.configuration_id)
             except errors.ToolFailed as error:
                 nowhere = Server(organization_id=organization_id)
-                return _McpServer(spec, nowhere, None, None, toolspec.Approval(), failure=_said(error))
-            server = msgspec.structs.replace(saved.server, headers={**saved.server.headers, **headers})
+                return _McpServer(spec, nowhere, (), (), toolspec.Approval(), failure=_said(error))
+            own = {name.lower() for name in headers}
+            kept = {name: value for name, value in saved.server.headers.items() if name.lower() not in own}
             return _McpServer(
                 spec,
-                server,
-                allowed=spec.allowed or saved.allowed,
-                excluded=spec.excluded or saved.excluded,
+                msgspec.structs.replace(saved.server, headers={**kept, **headers}),
+                allowed=_whichs(saved.allowed, spec.allowed),
+                excluded=_whichs(saved.excluded, spec.excluded),
                 approval=spec.approval or saved.approval or toolspec.Approval(),
             )
         if spec.server_url is None:
@@ -153,8 +157,8 @@ class Tools:
         return _McpServer(
             spec,
             Server(organization_id=organization_id, url=spec.server_url, headers=headers),
-            allowed=spec.allowed,
-            excluded=spec.excluded,
+            allowed=_whichs(spec.allowed),
+            excluded=_whichs(spec.excluded),
             approval=spec.approval or toolspec.Approval(),
         )
 
@@ -325,6 +329,10 @@ def _of_server(server: _McpServer, tool: items.McpTool) -> Offer:
         work=items.Mcp(server.spec.server_label),
         name=tool.name,
     )
+
+
+def _whichs(*told: toolspec.Which | None) -> tuple[toolspec.Which, ...]:
+    return tuple(which for which in told if which is not None)
 
 
 def _meant(which: toolspec.Which, tool: items.McpTool) -> bool:
