@@ -50,5 +50,5 @@ $(UV):
 
 # uv.lock pins every package with its hash. The interpreter is the one found above: none is downloaded.
 .venv/installed: pyproject.toml uv.lock | $(UV)
-	UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --all-extras --python $(PYTHON)
+	UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --all-extras --no-extra multilingual --python $(PYTHON)
 	@touch $@

@@ -21,6 +21,8 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _CONNECT_SECONDS: Final = 10.0
 """Where nobody says another."""
+_KEPT_SECONDS: Final = 30.0
+"""An idle connection stays open so long."""
 _LOOKUPS: Final = 16
 _LOOKUP_SECONDS: Final = 5.0
 _TRIED: Final = 4
@@ -86,7 +88,7 @@ class CheckedOutward:
             raise Refused(f"The address cannot be called: {error}") from error
         except TimeoutError as error:
             raise httpcore2.ConnectTimeout(f"Where {host!r} is was not told within {_LOOKUP_SECONDS:g} s") from error
-        except (OSError, UnicodeError) as error:
+        except OSError as error:
             raise httpcore2.ConnectError(f"There is no host {host!r}") from error
         if not found:
             raise httpcore2.ConnectError(f"There is no host {host!r}")
@@ -142,7 +144,10 @@ class _Transport(httpx2.AsyncBaseTransport):
         if self._pool is None:
             tls = await self._outward.tls()
             self._pool = self._pool or httpcore2.AsyncConnectionPool(
-                ssl_context=tls, network_backend=_Pinning(self._outward)
+                ssl_context=tls,
+                network_backend=_Pinning(self._outward),
+                max_connections=None,
+                keepalive_expiry=_KEPT_SECONDS,
             )
         url = request.url
         stream = request.stream

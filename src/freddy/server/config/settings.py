@@ -641,7 +641,7 @@ class Tools(Struct, frozen=True, kw_only=True):
             low=0.1,
             high=86_400,
         ),
-    ] = 300.0
+    ] = 330.0
     at_once: Annotated[
         int,
         Setting("FREDDY_TOOLS_AT_ONCE", "How many calls of one model's turn run at the same time.", low=1, high=128),

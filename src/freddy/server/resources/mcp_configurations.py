@@ -3,19 +3,19 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from freddy.server.core import errors, ids
 from freddy.server.core import mcp_configurations as rules
 from freddy.server.core.accounts import Caller
-from freddy.server.core.mcp_configurations import Change, Configuration, Secrets
+from freddy.server.core.mcp_configurations import Change, Configuration, Connection, Secrets, Tested
 from freddy.server.ports.mcp import Configured, McpServers, Server
 from freddy.server.ports.outward import Outward
-from freddy.server.ports.records import RecordStore
+from freddy.server.ports.records import Record, RecordStore
 from freddy.server.ports.sealer import Sealer
 from freddy.server.ports.world import Clock, IdSource
 from freddy.server.resources import base
@@ -25,26 +25,10 @@ from freddy.server.resources.sample_mcp_configurations import SampleMcpConfigura
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Secrets).decode
+_configuration = msgspec.json.Decoder(Configuration).decode
 _REMEMBERED: Final = 10_000
 _TRIES: Final = 10
 _NO_SAMPLES: Final = SampleMcpConfigurations()
-
-State: TypeAlias = Literal["unknown", "connected", "error"]
-
-
-class Connection(Struct, frozen=True):
-    """What the last test of this process found. `connected_at` is in Unix seconds."""
-
-    state: State = "unknown"
-    connected_at: int | None = None
-    error: str | None = None
-
-
-class Tested(Struct, frozen=True):
-    """`tools` are the names of all that the server offers; `error` is why there are none."""
-
-    tools: tuple[str, ...] = ()
-    error: str | None = None
 
 
 class McpConfigurations:
@@ -176,7 +160,7 @@ class McpConfigurations:
         secrets = await self._opened(kept)
         try:
             async with asyncio.timeout(self._test_seconds):
-                tools = await self._servers.tools(_server(kept, secrets))
+                tools = await self._servers.tools(_server(kept, secrets), fresh=True)
         except errors.ToolFailed as error:
             told = error.message if error.details is None else f"{error.message}: {error.details}"
             tested = Tested(error=secrets.hidden(told))
@@ -204,9 +188,9 @@ class McpConfigurations:
         if len(self._connections) >= _REMEMBERED:
             self._connections.clear()
         if tested.error is None:
-            after = Connection("connected", int(self._clock.now()))
+            after = Connection("connected", int(self._clock.now()), tools=len(tested.tools))
         else:
-            after = Connection("error", before.connected_at, tested.error)
+            after = Connection("error", before.connected_at, tested.error, before.tools)
         self._connections[kept.id, kept.version] = after
 
     def _check_place(self, change: Change) -> None:
@@ -258,6 +242,40 @@ class McpConfigurations:
                 details="send them again; or let the operator add the secret key that sealed them to FREDDY_SECRET_KEY",
             ) from error
         return _decode(opened)
+
+
+async def reseal(
+    records: RecordStore, *, sealer: Sealer, organization_ids: Collection[str]
+) -> tuple[int, Sequence[tuple[str, str]]]:
+    """Seals all secrets of these organizations anew, with the first secret key: how many configurations have some; and
+    those, as pairs of organization and configuration, whose secrets could not be opened.
+    """
+    done, unreadable = 0, []
+    for organization_id in organization_ids:
+        for record in await records.all(organization_id, "mcp_configuration"):
+            sealed = _configuration(record.data).credentials
+            if sealed is None:
+                continue
+            place = rules.bound_to(organization_id, record.id)
+            try:
+                anew = await sealer.seal(await sealer.open(sealed, place), place)
+            except errors.StorageUnavailable:
+                unreadable.append((organization_id, record.id))
+                continue
+            await records.change(organization_id, record.id, _resealed(sealed, anew))
+            done += 1
+    return done, unreadable
+
+
+def _resealed(before: bytes, after: bytes) -> Callable[[Record], Record]:
+    def alter(record: Record) -> Record:
+        value = _configuration(record.data)
+        # One that was changed meanwhile is sealed with the first secret key already.
+        return (
+            replace(record, data=_encode(replace(value, credentials=after))) if value.credentials == before else record
+        )
+
+    return alter
 
 
 class _OvertakenError(Exception):

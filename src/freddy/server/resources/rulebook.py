@@ -208,6 +208,8 @@ def _vector_stores(request: Request) -> Iterator[str]:
     if named := request.echo.get("vector_store_ids"):
         yield from msgspec.json.decode(named, type=list[str])
     for tool in request.tools:
+        if isinstance(tool, toolspec.FileSearch):
+            yield from tool.vector_store_ids
         if isinstance(tool, toolspec.Other):
             told = msgspec.json.decode(tool.data)
             given = told.get("vector_store_ids", told.get("vectorStoreIds")) if isinstance(told, dict) else None

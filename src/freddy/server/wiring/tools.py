@@ -1,5 +1,6 @@
 """The tools that the server runs: functions, MCP servers, file search."""
 
+import asyncio
 import logging
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -77,7 +78,9 @@ async def tools(
     servers = await stack.enter_async_context(_servers(settings, outward, clock))
     calls = HttpCalls(outward, clock)
     own = [*built_in(clock)]
-    own += brought(seconds=settings.functions.seconds, taken=[one.spec.name for one in own])
+    taken = [one.spec.name for one in own]
+    # Packages may do anything while they are imported.
+    own += await asyncio.to_thread(brought, seconds=settings.functions.seconds, taken=taken)
     functions = Functions(
         stores.records,
         sealer=sealer,

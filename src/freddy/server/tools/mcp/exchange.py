@@ -20,7 +20,7 @@ class Exchange:
 
     def __init__(self) -> None:
         self.handed = False
-        """Whether the transport has it: before, nothing can have been sent."""
+        """Whether the transport may have begun to send it."""
         self.status: int | None = None
         self.error: Exception | None = None
         self.expired = False
@@ -28,6 +28,10 @@ class Exchange:
         self.explained = False
         """The status came with a JSON body, which says more."""
         self.too_large = False
+
+    @property
+    def untouched(self) -> bool:
+        return self.status is None and self.error is None
 
     @property
     def unsent(self) -> bool:
@@ -45,7 +49,9 @@ class Wire(httpx2.AsyncBaseTransport):
     of those that the SDK would keep to itself (SSE).
     """
 
-    def __init__(self, client: httpx2.AsyncClient, *, most: int, broken: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, client: httpx2.AsyncClient, *, most: int, broken: Callable[[Exchange], None] | None = None
+    ) -> None:
         """`most` bytes of an answer are read, but for streams of events, which the SDK bounds."""
         self.settled = False
         self._client = client
@@ -54,6 +60,10 @@ class Wire(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         exchange = current.get() or Exchange()
+        if request.method != "POST" and not exchange.untouched:
+            # Nothing about what was asked: the stream for news, or an attempt to hear the rest of a lost answer.
+            exchange = Exchange()
+        exchange.handed = True
         try:
             response = await self._client.send(request, stream=True, follow_redirects=False)
         except httpx2.RequestError as error:
@@ -61,7 +71,7 @@ class Wire(httpx2.AsyncBaseTransport):
             if request.method != "POST" or not self.settled:
                 raise
             if self._broken is not None:
-                self._broken()
+                self._broken(exchange)
                 raise
             return httpx2.Response(502, headers={"content-type": _JSON}, content=_REFUSAL)
         exchange.status = response.status_code
@@ -70,10 +80,10 @@ class Wire(httpx2.AsyncBaseTransport):
         if request.method == "POST" and response.status_code in (400, 404):
             refusal = await _start_of(response)
             exchange.expired = self._no_session(request, response.status_code, refusal)
-            return self._refused(httpx2.Response(response.status_code, headers=headers, content=refusal))
-        body = _Body(response, exchange, self._most, soft=self._broken is None)
+            return self._refused(exchange, httpx2.Response(response.status_code, headers=headers, content=refusal))
+        body = _Body(response, exchange, self._most, broken=self._broken, only=request.method == "GET")
         answer = httpx2.Response(response.status_code, headers=headers, stream=body)
-        return self._refused(answer) if request.method == "POST" and response.status_code >= 400 else answer
+        return self._refused(exchange, answer) if request.method == "POST" and response.status_code >= 400 else answer
 
     def _no_session(self, request: httpx2.Request, status: int, refusal: bytes) -> bool:
         """The specification has 404 for it. Many servers give a 400 that speaks of the session:
@@ -83,9 +93,9 @@ class Wire(httpx2.AsyncBaseTransport):
             return False
         return self.settled and (status == 404 or b"session" in refusal.lower())
 
-    def _refused(self, response: httpx2.Response) -> httpx2.Response:
+    def _refused(self, exchange: Exchange, response: httpx2.Response) -> httpx2.Response:
         if self._broken is not None and self.settled:
-            self._broken()
+            self._broken(exchange)
         return response
 
     async def aclose(self) -> None:
@@ -93,13 +103,24 @@ class Wire(httpx2.AsyncBaseTransport):
 
 
 class _Body(httpx2.AsyncByteStream):
-    """The body, decoded and bounded. `soft`: a failure ends this answer alone, not the session."""
+    """The body, decoded and bounded. A failure ends this answer alone, but where there is `broken`, which is told;
+    of the `only` stream that all answers come by it is told of the end, too.
+    """
 
-    def __init__(self, response: httpx2.Response, exchange: Exchange, most: int, *, soft: bool) -> None:
+    def __init__(
+        self,
+        response: httpx2.Response,
+        exchange: Exchange,
+        most: int,
+        *,
+        broken: Callable[[Exchange], None] | None,
+        only: bool,
+    ) -> None:
         self._response = response
         self._exchange = exchange
         self._most = most
-        self._soft = soft
+        self._broken = broken
+        self._only = only
         self._endless = response.headers.get("content-type", "").startswith("text/event-stream")
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -109,13 +130,21 @@ class _Body(httpx2.AsyncByteStream):
                 read += len(piece)
                 if read > self._most and not self._endless:
                     self._exchange.too_large = True
+                    self._break()
                     raise httpx2.StreamError("too large")
                 yield piece
         except httpx2.RequestError as error:
             self._exchange.error = error
-            if not self._soft:
-                raise
-            raise httpx2.StreamError("the answer broke off") from error
+            self._break()
+            if self._broken is None:
+                raise httpx2.StreamError("the answer broke off") from error
+            raise
+        if self._only:
+            self._break()
+
+    def _break(self) -> None:
+        if self._broken is not None:
+            self._broken(self._exchange)
 
     async def aclose(self) -> None:
         await self._response.aclose()

@@ -119,7 +119,9 @@ def _within(error: BaseException) -> Iterator[BaseException]:
         for one in error.exceptions:
             yield from _within(one)
         return
-    cause = error.__cause__ or error.__context__
-    if isinstance(error, httpx2.RequestError) and cause is not None:
-        yield from (one for one in _within(cause) if isinstance(one, ssl.SSLCertVerificationError))
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            yield cause
+        cause = cause.__cause__ or cause.__context__
     yield error

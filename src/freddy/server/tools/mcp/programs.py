@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -34,8 +34,13 @@ Write = MemoryObjectSendStream[SessionMessage]
 
 
 @asynccontextmanager
-async def running(name: str, program: Program, *, most: int) -> AsyncGenerator[tuple[Read, Write]]:
-    """The two streams of the SDK. A line of more than `most` bytes ends the session. Raises OSError."""
+async def running(
+    name: str, program: Program, *, most: int, ended: Callable[[], None]
+) -> AsyncGenerator[tuple[Read, Write]]:
+    """The two streams of the SDK. `ended` hears when nothing more comes. A line of more than `most` bytes is the last.
+
+    Raises OSError.
+    """
     process = await asyncio.create_subprocess_exec(
         *program.command,
         stdin=PIPE,
@@ -51,7 +56,7 @@ async def running(name: str, program: Program, *, most: int) -> AsyncGenerator[t
     write, leaving = anyio.create_memory_object_stream[SessionMessage](0)
     try:
         async with arriving, read, write, leaving, anyio.create_task_group() as tasks:
-            tasks.start_soon(_receive, process, arriving)
+            tasks.start_soon(_receive, process, arriving, ended)
             tasks.start_soon(_send, process, leaving, arriving)
             tasks.start_soon(_log_errors, name, process)
             try:
@@ -65,17 +70,19 @@ async def running(name: str, program: Program, *, most: int) -> AsyncGenerator[t
         _close(process)
 
 
-async def _receive(process: Process, arriving: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
+async def _receive(
+    process: Process, arriving: MemoryObjectSendStream[SessionMessage | Exception], ended: Callable[[], None]
+) -> None:
     assert process.stdout
     async with arriving:
-        while True:
+        while not process.stdout.at_eof():
             try:
                 line = await process.stdout.readline()
             except ValueError:  # longer than the limit: what follows could be read as something else
                 _log.debug("mcp_program_line_too_long")
-                return
+                break
             if not line:
-                return
+                break
             try:
                 message = jsonrpc_message_adapter.validate_json(line, by_name=False)
             except ValueError:
@@ -85,6 +92,7 @@ async def _receive(process: Process, arriving: MemoryObjectSendStream[SessionMes
                 await arriving.send(SessionMessage(message))
             except (anyio.ClosedResourceError, anyio.BrokenResourceError):
                 return
+    ended()
 
 
 async def _send(

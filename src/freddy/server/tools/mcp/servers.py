@@ -28,6 +28,8 @@ Got = TypeVar("Got")
 
 _log = logging.getLogger(__name__)
 
+_DEEPEST = 100
+"""Levels of arguments: what is nested more deeply cannot be written by all that write it on the way."""
 _GOODBYE = 8.0
 """Seconds that all sessions together have to close."""
 
@@ -43,7 +45,7 @@ class _Key(Struct, frozen=True):
 
 
 class PooledMcpServers:
-    """Entered and left once, by the task that owns all its sessions' tasks."""
+    """While it is entered it owns the tasks of all sessions; it is entered once."""
 
     def __init__(
         self,
@@ -59,31 +61,39 @@ class PooledMcpServers:
         self._programs = dict(programs or {})
         self._sessions: OrderedDict[_Key, Session] = OrderedDict()
         self._open = 0
+        self._leaving = anyio.Event()
         self._make: Callable[[Server], Session] | None = None
         self._making = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        # One of anyio's: it never cancels a task in the middle of what the SDK shields, such as ending a program.
-        self._tasks = anyio.create_task_group()
-        await self._tasks.__aenter__()
-        self._leaving = False
+        ready = anyio.Event()
+        self._owner = asyncio.TaskGroup()
+        await self._owner.__aenter__()
+        self._owner.create_task(self._own(ready))
+        await ready.wait()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._leaving = True
-        for session in self._sessions.values():
-            session.close()
-        self._tasks.cancel_scope.deadline = anyio.current_time() + _GOODBYE
-        await self._tasks.__aexit__(None, None, None)
+        self._leaving.set()
+        await self._owner.__aexit__(None, None, None)
+
+    async def _own(self, ready: anyio.Event) -> None:
+        # A group of anyio's: it never cancels a task in the middle of what is shielded, such as ending a program.
+        async with anyio.create_task_group() as self._tasks:
+            ready.set()
+            await self._leaving.wait()
+            for session in self._sessions.values():
+                session.close()
+            self._tasks.cancel_scope.deadline = anyio.current_time() + _GOODBYE
 
     @property
     def open(self) -> int:
         """Sessions that are open, or being opened or closed."""
         return self._open
 
-    async def tools(self, server: Server) -> Sequence[items.McpTool]:
+    async def tools(self, server: Server, *, fresh: bool = False) -> Sequence[items.McpTool]:
         try:
-            return await self._asked(server, lambda session: session.tools())
+            return await self._asked(server, lambda session: session.tools(fresh=fresh))
         except failures.Told as told:
             raise errors.ToolFailed(
                 f"The MCP server {failures.place(server)} does not tell its tools: {told.words}"
@@ -92,8 +102,8 @@ class PooledMcpServers:
     async def call(self, server: Server, name: str, arguments: str) -> Answer:
         try:
             given = _object(arguments)
-        except ValueError:
-            return Answer(error="The arguments are not a JSON object.")
+        except (ValueError, RecursionError):
+            return Answer(error="The arguments are not a JSON object, or nested too deeply.")
         try:
             return await self._asked(server, lambda session: session.call(name, given))
         except failures.Told as told:
@@ -117,7 +127,7 @@ class PooledMcpServers:
             except TimeoutError:
                 raise failures.slow(failures.place(server), self._terms.call_seconds) from None
             except failures.Unsent:
-                session.close()
+                session.over = True  # others may still be waiting for answers on it
                 raise
 
     @asynccontextmanager
@@ -135,6 +145,8 @@ class PooledMcpServers:
         finally:
             session.users -= 1
             session.used()
+            if session.over and not session.users:
+                session.close()
 
     async def _prepared(self, server: Server) -> Callable[[Server], "Session"]:
         """The SDK is an extra, and takes a second to import."""
@@ -152,7 +164,7 @@ class PooledMcpServers:
             return self._make
 
     def _started(self, key: _Key, session: "Session", server: Server) -> "Session":
-        if self._leaving:
+        if self._leaving.is_set():
             raise errors.ToolFailed("This server is shutting down")
         if server.url is None and server.program not in self._programs:
             raise errors.ToolFailed(
@@ -205,8 +217,18 @@ def _key(server: Server) -> _Key:
 
 
 def _object(arguments: str) -> dict[str, Any]:
-    """Raises ValueError. No text at all are no arguments."""
+    """Raises ValueError and RecursionError. No text at all are no arguments."""
     given = msgspec.json.decode(arguments) if arguments.strip() else {}
     if not isinstance(given, dict):
+        raise ValueError  # noqa: TRY004 whoever wrote the text gave a wrong value
+    level: list[object] = [given]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    if level:
         raise ValueError
     return given

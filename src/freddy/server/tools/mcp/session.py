@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -31,11 +31,13 @@ _log = logging.getLogger(__name__)
 _CLOSING: Final = 5.0
 """Seconds that saying goodbye may take."""
 _PAGES: Final = 100
+_LISTINGS: Final = 3
+"""How often a list is read that changes while it is read."""
 _WORDS: Final = 4000
 """Bytes of a server's own words that are passed on."""
+_UNAUTHORIZED: Final = (401, 403)
 _CUT_OFF: Final = ("Connection closed", "SSE stream")
 """How the SDK begins the errors of its own that say so; servers have the same code for other things."""
-_IN_OURS: Final = (types.INTERNAL_ERROR, types.INVALID_REQUEST, types.METHOD_NOT_FOUND, types.PARSE_ERROR)
 _RESULT: Final[TypeAdapter[types.CallToolResult | types.InputRequiredResult]] = TypeAdapter(
     types.CallToolResult | types.InputRequiredResult
 )
@@ -60,6 +62,7 @@ class Session:
         self._opened = anyio.Event()
         self._closing = anyio.Event()
         self._failure: errors.ToolFailed | None = None
+        self._broke: Exchange | None = None
         self._client: ClientSession | None = None
         self._tools: tuple[items.McpTool, ...] | None = None
         self._listed_at = 0.0
@@ -81,6 +84,11 @@ class Session:
         self.over = True
         self._closing.set()
 
+    def _break(self, exchange: Exchange) -> None:
+        if self._client is not None:
+            self._broke = self._broke or exchange
+            self.close()
+
     def used(self) -> None:
         self._used_at = self._clock.monotonic()
 
@@ -90,11 +98,11 @@ class Session:
         if self._client is None:
             raise self._failure or failures.ended(self._where)
 
-    async def tools(self) -> Sequence[items.McpTool]:
+    async def tools(self, *, fresh: bool) -> Sequence[items.McpTool]:
         """What the server offers; those who ask at once ask it once. Raises `ToolFailed`, `Told` and `Unsent`."""
         async with self._listing:
-            fresh = self._clock.monotonic() - self._listed_at < self._terms.list_seconds
-            if self._tools is None or not fresh:
+            known = self._clock.monotonic() - self._listed_at < self._terms.list_seconds
+            if self._tools is None or fresh or not known:
                 self._tools = await self._list()
                 self._listed_at = self._clock.monotonic()
             return self._tools or ()
@@ -142,10 +150,10 @@ class Session:
             if self._client is not None:
                 _log.info("mcp_session_broke", extra={"server": self._where, "reason": type(error).__name__})
                 return True
-            self._fail(self._why_closed(exchange, error))
+            self._fail(exchange, self._why_closed(exchange, error))
         else:
             if scope.cancelled_caught and self._client is None:
-                self._fail(failures.slow(self._where, self._terms.connect_seconds))
+                self._fail(exchange, failures.slow(self._where, self._terms.connect_seconds))
         finally:
             current.reset(token)
         return self._client is not None or not _speaks_another(exchange)
@@ -153,12 +161,12 @@ class Session:
     async def _live(self, kind: Kind, scope: anyio.CancelScope) -> None:
         wires: list[Wire] = []
         streams: AbstractAsyncContextManager[Streams] = self._doors.open(
-            self._server, kind, wires=wires, broken=self.close
+            self._server, kind, wires=wires, broken=self._break
         )
         client = Client(
             streams,
             message_handler=self._hear,
-            client_info=types.Implementation(name="freddy", version=version("freddy-gateway")),
+            client_info=types.Implementation(name="freddy", version=_version()),
             cache=None,
         )
         async with client:
@@ -204,11 +212,13 @@ class Session:
         self._changes += 1
 
     async def _list(self) -> tuple[items.McpTool, ...]:
-        while True:
+        tools: tuple[items.McpTool, ...] = ()
+        for _ in range(_LISTINGS):
             changes = self._changes
             tools = listing.read(await self._ask(self._pages), self._where)
             if changes == self._changes:
-                return tools
+                break
+        return tools
 
     async def _pages(self, client: ClientSession) -> list[types.Tool]:
         found: list[types.Tool] = []
@@ -236,13 +246,13 @@ class Session:
 
     def _translated(self, exchange: Exchange, error: MCPError) -> Exception:
         """What the server says is `Told`; what became of the request otherwise is in the exchange."""
-        failure = self._why(exchange)
-        cut_off = error.code == types.CONNECTION_CLOSED and error.message.startswith(_CUT_OFF)
+        # What ended the session of all may have come of another's request.
+        failure = self._why(exchange if not exchange.untouched else self._broke or exchange)
         if exchange.unsent:
             return failures.Unsent(failure or failures.ended(self._where))
         if failure is not None:
             return failure
-        if cut_off:
+        if _is_cut_off(error):
             return failures.ended(self._where)
         return failures.Told(results.cut(error.message, _WORDS) or "The server refused and did not say why.")
 
@@ -252,24 +262,41 @@ class Session:
         if exchange.error is not None:
             return failures.connection(self._where, exchange.error)
         status = exchange.status
-        if status is not None and status >= 300 and (status in (401, 403) or not exchange.explained):
+        if status is not None and status >= 300 and (status in _UNAUTHORIZED or not exchange.explained):
             return failures.status(self._where, status)
         return None
 
     def _why_closed(self, exchange: Exchange, error: Exception) -> errors.ToolFailed:
         if exchange.error is None and exchange.status is not None and exchange.status >= 300:
             return failures.status(self._where, exchange.status)
+        if _is_cut_off(error):
+            return failures.ended(self._where)
         return self._why(exchange) or failures.connection(self._where, error)
 
-    def _fail(self, failure: errors.ToolFailed) -> None:
-        # What was said of the first transport stays: the second is tried only because old servers may be there.
-        self._failure = self._failure or failure
+    def _fail(self, exchange: Exchange, failure: errors.ToolFailed) -> None:
+        # What was said of the first transport stays, for the second is tried only because old servers may be there,
+        # but for those that are there and want authorization.
+        if self._failure is None or exchange.status in _UNAUTHORIZED:
+            self._failure = failure
+
+
+def _version() -> str:
+    try:
+        return version("freddy-gateway")
+    except PackageNotFoundError:
+        return "0"
 
 
 def _speaks_another(exchange: Exchange) -> bool:
     """A server of the old transport refuses the POST of the new one."""
     status = exchange.status
-    return exchange.error is None and status is not None and 400 <= status < 500 and status not in (401, 403, 429)
+    return exchange.error is None and status is not None and 400 <= status < 500 and status not in (*_UNAUTHORIZED, 429)
+
+
+def _is_cut_off(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(_is_cut_off(one) for one in error.exceptions)
+    return isinstance(error, MCPError) and error.code == types.CONNECTION_CLOSED and error.message.startswith(_CUT_OFF)
 
 
 def _tells_changes(client: Client) -> bool:
