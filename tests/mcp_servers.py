@@ -244,14 +244,20 @@ def build(ledger: Ledger) -> "MCPServer[Any]":
     return server
 
 
+Builder = Callable[[Ledger], Any]
+
+
 class PythonServer:
     """The Python SDK's server on a socket. `url` stays the same when it starts again."""
 
-    def __init__(self, transport: Transport, *, token: str | None, legacy: bool, refuse: int | None) -> None:
+    def __init__(
+        self, transport: Transport, *, token: str | None, legacy: bool, refuse: int | None, build: Builder
+    ) -> None:
         self.ledger = Ledger()
         self._transport = transport
         self._token = token
         self._legacy = legacy
+        self._build = build
         self.refuse = refuse
         """An HTTP status that everything is answered with while it is set."""
         self._port = 0
@@ -262,6 +268,8 @@ class PythonServer:
 
     async def start(self) -> None:
         listener = socket.create_server(("127.0.0.1", self._port))
+        # Else every reply on a connection that is kept waits 40 ms for the client's system.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._port = listener.getsockname()[1]
         started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(listener, started)), daemon=True)
@@ -270,16 +278,22 @@ class PythonServer:
 
     async def stop(self) -> None:
         """Ends it with all that it does; nobody is there afterwards."""
-        self._server.should_exit = True
+        self._loop.call_soon_threadsafe(self._cut)
         await asyncio.to_thread(self._thread.join, PATIENCE)
         assert not self._thread.is_alive(), "the MCP server did not stop"
+
+    def _cut(self) -> None:
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()
+        self._server.should_exit = True
 
     async def restart(self) -> None:
         await self.stop()
         await self.start()
 
     async def _serve(self, listener: socket.socket, started: threading.Event) -> None:
-        server = build(self.ledger)
+        self._loop = asyncio.get_running_loop()
+        server = self._build(self.ledger)
         app = server.sse_app() if self._transport == "sse" else server.streamable_http_app()
 
         async def noted(scope: Any, receive: Any, send: Any) -> None:
@@ -304,7 +318,7 @@ class PythonServer:
             await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
             await send({"type": "http.response.body"})
 
-        config = uvicorn.Config(noted, ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=0)
+        config = uvicorn.Config(noted, ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
 
         async def tell() -> None:
@@ -325,13 +339,15 @@ async def python_server(
     token: str | None = None,
     legacy: bool = False,
     refuse: int | None = None,
+    build: Builder = build,
 ) -> AsyncIterator[PythonServer]:
     """The server of the Python SDK at `.url`, with its `.ledger`.
 
     `token`: whoever comes without this bearer gets a 401. `legacy`: it does not know the protocol of 2026-07-28.
-    `refuse`: everything is answered with this status (also later, as `server.refuse = 503`).
+    `refuse`: everything is answered with this status (also later, as `server.refuse = 503`). `build`: another server
+    than that of this module, of the SDK's `MCPServer` or its lowlevel `Server`.
     """
-    server = PythonServer(transport, token=token, legacy=legacy, refuse=refuse)
+    server = PythonServer(transport, token=token, legacy=legacy, refuse=refuse, build=build)
     await server.start()
     try:
         yield server
