@@ -8,7 +8,6 @@ from aitronos.core.api_error import ApiError
 from aitronos.errors import UnprocessableEntityError
 from aitronos.responses.types import (
     ChatRequestToolsItem_Function,
-    ChatRequestToolsItem_Mcp,
     ChatRequestToolsItem_PersonalConnector,
 )
 
@@ -119,15 +118,9 @@ async def test_what_this_server_cannot_do_is_refused_or_said(platform):
         assert await refused(platform, UnprocessableEntityError, **more) == (422, "invalid_value", param)
     told = await ask(
         platform,
-        tools=[
-            ChatRequestToolsItem_Mcp(server_label="tea", server_url="https://tea.test/mcp"),
-            ChatRequestToolsItem_PersonalConnector(configuration_ids=["pconf_1"]),
-        ],
+        tools=[ChatRequestToolsItem_PersonalConnector(configuration_ids=["pconf_1"])],
     )
-    assert told["warnings"] == [
-        "the tool mcp is not run by this server",
-        "the tool personal_connector is not run by this server",
-    ]
+    assert told["warnings"] == ["the tool personal_connector is not run by this server"]
 
 
 async def test_errors_have_their_statuses(platform):

@@ -223,6 +223,10 @@ def test_the_kinds_of_items_and_events_are_still_those_that_were_described():
         "Reasoning",
         "FunctionCall",
         "FunctionOutput",
+        "McpTools",
+        "HostedCall",
+        "ApprovalRequest",
+        "ApprovalAnswer",
         "Other",
     }
-    assert len(get_args(Event)) - len(UNTOLD) == 19
+    assert len(get_args(Event)) - len(UNTOLD) == 20

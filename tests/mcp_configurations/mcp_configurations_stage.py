@@ -1,19 +1,29 @@
 """MCP configurations over a database of their own, with servers and a network that are told what to say."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from gateway import Gateway
+
+from freddy.server.accounts.audit import Audit
 from freddy.server.core import errors, items
 from freddy.server.core.accounts import SCOPES, Caller
 from freddy.server.core.mcp_configurations import Change
-from freddy.server.ports.mcp import Server
+from freddy.server.http.routes.mcp_configurations import McpConfigurationRoutes
+from freddy.server.ports.mcp import McpServers, Server
+from freddy.server.ports.outward import Outward
 from freddy.server.ports.tools import Answer
 from freddy.server.resources.mcp_configurations import McpConfigurations
 from freddy.server.resources.sample_mcp_configurations import SampleMcpConfigurations
 from freddy.server.sealing import AesSealer
+from freddy.server.stores.sql.audit import SqlAudit
 from freddy.server.stores.sql.connection import Database
+from freddy.server.stores.sql.engine import Database as SqliteDatabase
 from freddy.server.stores.sql.records import SqlRecords
+from freddy.server.world import RandomIds, SystemClock
 from freddy_fakes import CountingIds, FixedClock
 
 OURS, THEIRS = "org_ours", "org_theirs"
@@ -35,7 +45,8 @@ class TestedServers:
         self.failure: errors.ToolFailed | None = None
         self.silent = False
 
-    async def tools(self, server: Server) -> list[items.McpTool]:
+    async def tools(self, server: Server, *, fresh: bool = False) -> list[items.McpTool]:
+        assert fresh, "a test asks the server itself"
         self.asked.append(server)
         if self.silent:
             await asyncio.Event().wait()
@@ -60,7 +71,7 @@ class NearOutward:
 
 class Stage:
     def __init__(self, database: Database, home: Path, **more: Any) -> None:
-        self.clock = FixedClock()
+        self.clock, self.ids = FixedClock(), CountingIds()
         self.changes: list[Any] = []
         self.records = SqlRecords(database)
         self.servers = TestedServers()
@@ -74,7 +85,7 @@ class Stage:
             "servers": self.servers,
             "outward": NearOutward(),
             "clock": self.clock,
-            "ids_from": CountingIds(),
+            "ids_from": self.ids,
             "programs": PROGRAMS,
             "changed": self._changed,
             "samples": SampleMcpConfigurations((OURS,), url=URL),
@@ -98,3 +109,24 @@ def caller(organization: str = OURS, user: str | None = None, *, sees_all: bool 
         user,
         None if sees_all else user,
     )
+
+
+@contextlib.asynccontextmanager
+async def served(gateway: Gateway, servers: McpServers, *, outward: Outward | None = None) -> AsyncIterator[None]:
+    """The paths of MCP configurations on the server, over these MCP servers instead of its own."""
+    clock, ids = SystemClock(), RandomIds()
+    async with SqliteDatabase(gateway.settings.store.database) as database:
+        audit = Audit(SqlAudit(database), clock=clock, ids_from=ids)
+        configurations = McpConfigurations(
+            SqlRecords(database),
+            sealer=AesSealer((), file=gateway.settings.secret_key_path),
+            servers=servers,
+            outward=outward or NearOutward(),
+            clock=clock,
+            ids_from=ids,
+            programs=PROGRAMS,
+            changed=audit.changed,
+        )
+        door: Any = gateway.house.app
+        door._app.routes[:0] = McpConfigurationRoutes(configurations, max_body_bytes=1_000_000).routes()
+        yield

@@ -9,14 +9,24 @@ from mcp_configurations_stage import HEADER, KEY, OURS, SECRETS, THEIRS, TOKEN, 
 from msgspec.structs import replace
 
 from freddy.server.core import errors
-from freddy.server.core.mcp_configurations import REDACTED, USUAL_HEADER, Change, Configuration, Credentials, Tools
+from freddy.server.core.mcp_configurations import (
+    REDACTED,
+    USUAL_HEADER,
+    Change,
+    Configuration,
+    Connection,
+    Credentials,
+    Tested,
+    Tools,
+)
 from freddy.server.core.toolspec import Approval, Which
 from freddy.server.ports.mcp import Configured, Server
 from freddy.server.resources.base import Listing
-from freddy.server.resources.mcp_configurations import Connection, Tested
+from freddy.server.resources.mcp_configurations import reseal
 from freddy.server.resources.sample_mcp_configurations import SampleMcpConfigurations
 from freddy.server.sealing import AesSealer
 from freddy.server.stores.sql.engine import Database
+from promises import promise
 
 BEARER = {"auth": "bearer_token", "credentials": Credentials(token=TOKEN)}
 API_KEY = {"auth": "api_key", "credentials": Credentials(api_key=KEY)}
@@ -34,6 +44,7 @@ async def refused(attempt) -> str | None:
     return raised.value.param
 
 
+@promise(190)
 async def test_a_configuration_is_opened_with_what_its_server_is_told(stage: Stage):
     tools = Tools(allowed=Which(("search",)), excluded=Which(("delete*",)), approval=Approval("never"))
     kept = await stage.made(transport="sse", tools=tools, headers={"X-Team": HEADER}, **BEARER)
@@ -226,6 +237,21 @@ async def test_secrets_that_cannot_be_read_any_more_are_sent_again(stage: Stage,
     assert await headers(stage, kept.id) == {"Authorization": "Bearer new"}
 
 
+async def test_another_secret_key_can_be_the_first(stage: Stage, tmp_path):
+    old, new = "o" * 32, "n" * 32
+    stage.configurations = stage.opened(sealer=AesSealer((old,), file=tmp_path / "none"))
+    kept = await stage.made(headers={"X-Team": HEADER}, **BEARER)
+    lost = await stage.made(**BEARER)
+    stage.configurations = stage.opened(sealer=AesSealer(("x" * 32,), file=tmp_path / "none"))
+    await stage.configurations.change(caller(), lost.id, Change(credentials=Credentials(token=TOKEN), headers={}))
+    plain = await stage.made(name="Plain")
+    both = AesSealer((new, old), file=tmp_path / "none")
+    assert await reseal(stage.records, sealer=both, organization_ids=[OURS, THEIRS]) == (1, [(OURS, lost.id)])
+    stage.configurations = stage.opened(sealer=AesSealer((new,), file=tmp_path / "none"))
+    assert await headers(stage, kept.id) == {"Authorization": f"Bearer {TOKEN}", "X-Team": HEADER}
+    assert (await stage.configurations.get(caller(), plain.id)).version == 1
+
+
 async def test_what_is_not_enabled_cannot_be_named(stage: Stage):
     off = await stage.made(enabled=False)
     without_tools = await stage.made(tools=Tools(enabled=False))
@@ -326,10 +352,10 @@ async def test_a_test_tells_the_tools_and_is_remembered(stage: Stage):
     [server] = stage.servers.asked
     assert (server.organization_id, dict(server.headers)) == (OURS, {"Authorization": f"Bearer {TOKEN}"})
     at = int(stage.clock.now())
-    assert stage.configurations.connection(kept) == Connection("connected", at)
+    assert stage.configurations.connection(kept) == Connection("connected", at, tools=2)
     stage.servers.failure = errors.ToolFailed("The server wants other credentials")
     assert await stage.configurations.test(caller(), kept.id) == Tested(error="The server wants other credentials")
-    assert stage.configurations.connection(kept) == Connection("error", at, "The server wants other credentials")
+    assert stage.configurations.connection(kept) == Connection("error", at, "The server wants other credentials", 2)
     changed = await stage.configurations.change(caller(), kept.id, Change(name="Wiki 2"))
     assert stage.configurations.connection(changed) == Connection()
 

@@ -11,6 +11,7 @@ from freddy import _settings
 from freddy._async.api_keys import AsyncApiKeys
 from freddy._async.assistants import AsyncAssistants
 from freddy._async.files import AsyncFiles
+from freddy._async.functions import AsyncFunctions
 from freddy._async.mcp_configurations import AsyncMcpConfigurations
 from freddy._async.models import AsyncModels
 from freddy._async.organizations import AsyncOrganizations
@@ -68,6 +69,7 @@ class AsyncFreddyClient:
         self.api_keys = AsyncApiKeys(transport)
         self.prompts = AsyncPrompts(transport)
         self.mcp_configurations = AsyncMcpConfigurations(transport)
+        self.functions = AsyncFunctions(transport)
         self.assistants = AsyncAssistants(transport)
         self.rules = AsyncRules(transport)
         self.usage = AsyncUsage(transport)

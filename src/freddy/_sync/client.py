@@ -12,6 +12,7 @@ from freddy import _settings
 from freddy._sync.api_keys import ApiKeys
 from freddy._sync.assistants import Assistants
 from freddy._sync.files import Files
+from freddy._sync.functions import Functions
 from freddy._sync.mcp_configurations import McpConfigurations
 from freddy._sync.models import Models
 from freddy._sync.organizations import Organizations
@@ -69,6 +70,7 @@ class FreddyClient:
         self.api_keys = ApiKeys(transport)
         self.prompts = Prompts(transport)
         self.mcp_configurations = McpConfigurations(transport)
+        self.functions = Functions(transport)
         self.assistants = Assistants(transport)
         self.rules = Rules(transport)
         self.usage = Usage(transport)

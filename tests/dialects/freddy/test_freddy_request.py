@@ -97,8 +97,8 @@ def test_a_request_may_say_everything():
             reasoning=Reasoning("maximum", "concise"),
             max_output_tokens=5,
             tools=(
-                toolspec.Function("f", None, raw(wire), True, True),
-                toolspec.Function("g", "G", None, False),
+                toolspec.Function("f", None, raw(wire), True, True, True),
+                toolspec.Function("g", "G", None, False, hosted=True),
             ),
             tool_choice=toolspec.Named("g"),
             parallel_tool_calls=True,
@@ -144,6 +144,8 @@ def readable(value: object) -> object:
 CALLED = {"role": "assistant", "function_call": {"name": "f", "id": "call_1", "arguments": "{}"}}
 TOOL = {"type": "function", "name": "f", "description": "F", "parameters": {"a": 1}, "strict": False}
 CHOICE = {"type": "allowed_tools", "tools": [{"name": "f"}]}
+MCP = {"type": "mcp", "server_label": "d", "server_url": "https://a.example/mcp"}
+SEARCH = {"type": "file_search", "vector_store_ids": ["vs_1"]}
 SCHEMA = {"id": "s", "description": "S", "schema": {"a": 1}, "strict": False}
 
 
@@ -236,6 +238,8 @@ SPELLED = {
         "status": lambda key: message(**{key: "completed"}),
         "require_approval": lambda key: message(**{key: True}),
         "phase": lambda key: message(**{key: "x"}),
+        "source": lambda key: message(**{key: "built-in"}),
+        "logs": lambda key: message(**{key: {"milliseconds": 1}}),
         "call_id": lambda key: {"inputs": [{"role": "tool", key: "call_9", "content": "1"}]},
     },
     "part": {
@@ -300,6 +304,45 @@ SPELLED = {
             "mode": "required",
             "name": "f",
             "function": {"name": "f"},
+            "server_label": "d",
+        }.items()
+    },
+    "mcp_tool": {
+        name: lambda key, name=name, value=value: ask(
+            tools=[
+                {
+                    **{k: v for k, v in MCP.items() if k != name and (name != "configuration_id" or k != "server_url")},
+                    key: value,
+                }
+            ]
+        )
+        for name, value in {
+            **MCP,
+            "configuration_id": "mcp_config_1",
+            "server_description": "D",
+            "authorization": "t",
+            "headers": {"X-Key": "k"},
+            "allowed_tools": ["a"],
+            "require_approval": "never",
+        }.items()
+    },
+    "file_search_tool": {
+        name: lambda key, name=name, value=value: ask(
+            tools=[{**{k: v for k, v in SEARCH.items() if k != name}, key: value}]
+        )
+        for name, value in {
+            **SEARCH,
+            "filters": {"year": 2026},
+            "max_num_results": 3,
+            "ranking_options": {"ranker": "hybrid"},
+        }.items()
+    },
+    "ranking_options": {
+        name: lambda key, value=value: ask(tools=[{**SEARCH, "ranking_options": {key: value}}])
+        for name, value in {
+            "ranker": "semantic",
+            "score_threshold": 0.5,
+            "hybrid_search": {"embedding_weight": 2, "text_weight": 1},
         }.items()
     },
     "thread_ref": {
@@ -354,6 +397,7 @@ SPELLINGS = [
     for table, names in aliases.TABLES.items()
     if table != "thread"
     for spelling, name in names.items()
+    if name != "connector_id"  # there are none yet
 ]
 
 
@@ -391,9 +435,11 @@ def test_a_null_is_an_absent_field():
 
 @pytest.mark.parametrize(("spelling", "kind"), aliases.TOOL_TYPES.items())
 def test_every_spelling_of_a_tool_type_is_known(spelling, kind):
-    (spec,) = decode(ask(tools=[{"type": spelling, "name": "f"}])).tools
+    needed = {"mcp": MCP, "file_search": SEARCH}.get(kind, {"name": "f"})
+    (spec,) = decode(ask(tools=[{**needed, "type": spelling}])).tools
 
-    assert (spec.type if isinstance(spec, toolspec.Other) else "function") == kind
+    served = {toolspec.Function: "function", toolspec.Mcp: "mcp", toolspec.FileSearch: "file_search"}
+    assert (spec.type if isinstance(spec, toolspec.Other) else served[type(spec)]) == kind
 
 
 @promise(101)
@@ -666,13 +712,13 @@ def test_personal_connectors_may_be_turned_on_and_off_for_a_request():
     assert kinds(personal_connectors_enabled=False, tools=tools) == []
 
 
-def test_credentials_of_mcp_servers_are_not_kept():
-    body = json.loads(
-        '{"inputs":"Hi","tools":[{"type":"mcp","server_label":"x","server_url":"https://x","authorization":"s3cret",'
-        '"headers":{"X-API-Key":"s3cret"}}]}'
-    )
+def test_credentials_of_mcp_servers_are_told_to_the_server_alone():
+    secrets = {"authorization": "s3cret", "headers": {"X-API-Key": "s3cret"}}
+    (spec,) = decode(ask(tools=[{**MCP, **secrets}])).tools
 
-    assert "s3cret" not in str(readable(decode(body)))
+    assert isinstance(spec, toolspec.Mcp)
+    assert (spec.authorization, spec.headers) == ("s3cret", {"X-API-Key": "s3cret"})
+    assert "s3cret" not in str(readable(spec.told))
 
 
 def test_the_keys_of_a_schema_keep_their_order():

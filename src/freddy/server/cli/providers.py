@@ -15,10 +15,13 @@ from freddy.server.cli import terminal
 from freddy.server.core import errors, provider_keys
 from freddy.server.core.provider_keys import ProviderKey
 from freddy.server.ports.stores import AccountStore
+from freddy.server.resources import mcp_configurations
 from freddy.server.sealing import AesSealer
 from freddy.server.stores.sql.accounts import SqlAccounts
+from freddy.server.stores.sql.connection import Database
 from freddy.server.stores.sql.opening import opened
 from freddy.server.stores.sql.provider_keys import SqlProviderKeys
+from freddy.server.stores.sql.records import SqlRecords
 from freddy.server.world import SystemClock
 
 
@@ -42,14 +45,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _perform(settings: config.Settings, arguments: argparse.Namespace, secret: str) -> int:
     async with opened(settings.store.database) as database:
+        sealer = AesSealer(settings.secret_keys, file=settings.secret_key_path)
         keys = ProviderKeys(
             SqlProviderKeys(database),
-            sealer=AesSealer(settings.secret_keys, file=settings.secret_key_path),
+            sealer=sealer,
             clock=SystemClock(),
             upstreams=[upstream.name for upstream in settings.upstreams],
         )
         if arguments.action == "reseal":
-            return await _reseal(keys, arguments)
+            return await _reseal(keys, database, sealer, arguments)
         organization_id = await _organization(SqlAccounts(database), arguments.organization)
         match arguments.action:
             case "list":
@@ -91,18 +95,37 @@ async def _remove(keys: ProviderKeys, organization_id: str, arguments: argparse.
     terminal.say(f"{organization_id} uses the operator's key for {arguments.upstream} again, within seconds")
 
 
-async def _reseal(keys: ProviderKeys, arguments: argparse.Namespace) -> int:
+async def _reseal(keys: ProviderKeys, database: Database, sealer: AesSealer, arguments: argparse.Namespace) -> int:
+    accounts = SqlAccounts(database)
+    known = (*await accounts.list_organizations(), *await accounts.list_deleted_organizations())
     done, unreadable = await keys.reseal()
+    configurations, closed = await mcp_configurations.reseal(
+        SqlRecords(database), sealer=sealer, organization_ids=[organization.id for organization in known]
+    )
     if arguments.json:
-        _write({"resealed": done, "unreadable": [_fact(key) for key in unreadable]})
+        lost = [{"id": id_, "organization_id": organization_id} for organization_id, id_ in closed]
+        _write(
+            {
+                "resealed": done,
+                "unreadable": [_fact(key) for key in unreadable],
+                "mcp_configurations": {"resealed": configurations, "unreadable": lost},
+            }
+        )
     else:
         terminal.say(f"{done} sealed with the first secret key")
+        if configurations:
+            terminal.say(f"{configurations} MCP configurations sealed with it, too")
     for key in unreadable:
         terminal.fail(
             f"the key of {key.organization_id} for {key.upstream} cannot be opened: add the secret key that sealed "
             "it to FREDDY_SECRET_KEY, or bring it again"
         )
-    return 1 if unreadable else 0
+    for organization_id, configuration_id in closed:
+        terminal.fail(
+            f"the credentials of the MCP configuration {configuration_id} of {organization_id} cannot be opened: add "
+            "the secret key that sealed them to FREDDY_SECRET_KEY, or send them again"
+        )
+    return 1 if unreadable or closed else 0
 
 
 async def _organization(accounts: AccountStore, named: str | None) -> str:

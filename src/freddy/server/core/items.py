@@ -130,7 +130,7 @@ class FunctionOutput(Struct, frozen=True, tag_field="kind", tag="function_output
     form: CallForm = "function"
     name: str | None = None
     source: str | None = None
-    """What answered it, where this server did: `built-in`, `package NAME`, or the address of a registered function."""
+    """What answered it, where this server did: `built-in`, `package NAME`, or `registered ID`."""
     failed: bool = False
     """Whether this server could not answer it: the parts then say why."""
     milliseconds: int | None = None

@@ -1,7 +1,7 @@
-"""Owns what the dialects hold in common of tools that this server runs: what they may say, and what is told of calls."""
+"""Owns what all dialects hold of tools that this server runs: what may be said of them, and what is told of calls."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias, assert_never
 
 import msgspec
@@ -58,7 +58,9 @@ def check_label(label: str, at: str, taken: Collection[str]) -> None:
         raise errors.InvalidValue(at, f"must differ from that of every other MCP server: {label} is there twice")
 
 
-def check_connection(at: str, *, server_url: str | None, connector_id: str | None, configuration_id: str | None) -> None:
+def check_connection(
+    at: str, *, server_url: str | None, connector_id: str | None, configuration_id: str | None
+) -> None:
     """Whether it is said where the server is, in exactly one way; `errors.InvalidRequest` where that is a connector."""
     if sum(way is not None for way in (server_url, connector_id, configuration_id)) != 1:
         raise errors.InvalidValue(at, "must have exactly one of server_url, connector_id and configuration_id")
@@ -71,7 +73,7 @@ def check_connection(at: str, *, server_url: str | None, connector_id: str | Non
     raise errors.InvalidRequest(
         "Connectors are not served yet",
         param=f"{at}.connector_id",
-        code="unsupported_parameter",
+        code="connector_unavailable",
         details="name the MCP server itself with server_url, or save it as a configuration",
     )
 
@@ -192,6 +194,17 @@ def file_search(
     )
 
 
+def error_text(written: Mapping[str, object]) -> str:
+    """The words of an error, where OpenAI has one of three objects."""
+    message, content = written.get("message"), written.get("content")
+    if isinstance(message, str):
+        return message
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    return "\n".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
+
+
 def joined(said: tuple[items.Item, ...]) -> tuple[items.Item, ...]:
     """With the ids of the calls that requests for approval are about, where those who hand them back do not say.
 
@@ -205,12 +218,12 @@ def joined(said: tuple[items.Item, ...]) -> tuple[items.Item, ...]:
         if isinstance(item, items.ApprovalRequest) and not item.call_id:
             call_id = next(_calls_like(item, said, asked), item.id)
             asked.add(call_id)
-            item = replace(item, call_id=call_id)  # noqa: PLW2901 the rest of it stays
+            item = replace(item, call_id=call_id)
         told.append(item)
     return tuple(told)
 
 
-def _calls_like(asked: items.ApprovalRequest, said: Iterable[items.Item], taken: Collection[str]) -> Iterable[str]:
+def _calls_like(asked: items.ApprovalRequest, said: Iterable[items.Item], taken: Collection[str]) -> Iterator[str]:
     if asked.server_label is not None:
         return
     for item in said:

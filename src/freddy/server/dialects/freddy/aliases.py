@@ -90,8 +90,47 @@ INPUT: Final = _names(
     "status",
     "require_approval",
     "phase",
+    "source",
+    "logs",
     call_id=("tool_call_id",),
 )
+APPROVAL_RESPONSE: Final = _names("type", "id", "object", "approval_request_id", "approve", "reason")
+APPROVAL_REQUEST: Final = _names(
+    "type", "id", "object", "status", "tool_type", "server_label", "name", "arguments", "call_id", "expires_at"
+)
+MCP_CALL: Final = _names(
+    "type",
+    "id",
+    "object",
+    "status",
+    "call_id",
+    "server_label",
+    "name",
+    "tool_name",
+    "arguments",
+    "output",
+    "result",
+    "error",
+    "approval_request_id",
+    "logs",
+)
+MCP_LIST_TOOLS: Final = _names("type", "id", "object", "status", "server_label", "tools", "error")
+MCP_LISTED_TOOL: Final = _names("name", "description", "input_schema", "annotations")
+FILE_SEARCH_CALL: Final = _names(
+    "type",
+    "id",
+    "object",
+    "status",
+    "call_id",
+    "tool_name",
+    "queries",
+    "query",
+    "results",
+    "result",
+    "error",
+    "logs",
+)
+FOUND: Final = _names("file_id", "filename", "score", "text", "attributes", "vector_store_id")
 PART: Final = _names(
     "type",
     "text",
@@ -110,7 +149,22 @@ PART: Final = _names(
 CALL: Final = _names("type", "name", "arguments", "function", id=("call_id",))
 FUNCTION: Final = _names("name", "description", "parameters", "strict", "require_approval")
 FUNCTION_TOOL: Final = _names("type", "name", "description", "parameters", "strict", "require_approval", "function")
-TOOL_CHOICE: Final = _names("type", "name", "function", "mode", "tools")
+MCP_TOOL: Final = _names(
+    "type",
+    "server_label",
+    "server_url",
+    "connector_id",
+    "configuration_id",
+    "server_description",
+    "authorization",
+    "headers",
+    "allowed_tools",
+    "require_approval",
+)
+FILE_SEARCH_TOOL: Final = _names("type", "vector_store_ids", "filters", "max_num_results", "ranking_options")
+RANKING_OPTIONS: Final = _names("ranker", "score_threshold", "hybrid_search")
+HYBRID_SEARCH: Final = _names("embedding_weight", "text_weight")
+TOOL_CHOICE: Final = _names("type", "name", "function", "mode", "tools", "server_label")
 THREAD_REF: Final = _names("id", "metadata")
 REASONING: Final = _names("effort", "summary")
 RECALLED: Final = _names("type", "id", "effort", "summary", "content", "encrypted_content")
@@ -197,6 +251,30 @@ MCP_CONFIGURATION: Final = _names(
     tool_configuration=("tools",),
     enabled=("is_active",),
 )
+REGISTERED_FUNCTION: Final = _names(
+    "name",
+    "description",
+    "parameters",
+    "url",
+    "headers",
+    "timeout_seconds",
+    "require_approval",
+    "enabled",
+    "metadata",
+    "organization_id",
+    "expected_version",
+    # What our own answers carry when they are sent back.
+    "id",
+    "object",
+    "secret",
+    "previous_secret_until",
+    "version",
+    "created_at",
+    "updated_at",
+    "created_by",
+)
+FUNCTION_TEST: Final = _names("arguments", "organization_id")
+FUNCTION_ROTATION: Final = _names("overlap_seconds", "organization_id")
 MCP_CREDENTIALS: Final = _names("api_key", "header_name", "headers", token=("access_token", "bearer_token"))
 MCP_TOOLS: Final = _names("enabled", "allowed_tools", "require_approval")
 MCP_ALLOWED: Final = _names("include", "exclude", "tool_names", "read_only")
@@ -281,6 +359,9 @@ TABLES: Final[Mapping[str, Names]] = {
     "call": CALL,
     "function": FUNCTION,
     "function_tool": FUNCTION_TOOL,
+    "mcp_tool": MCP_TOOL,
+    "file_search_tool": FILE_SEARCH_TOOL,
+    "ranking_options": RANKING_OPTIONS,
     "tool_choice": TOOL_CHOICE,
     "thread_ref": THREAD_REF,
     "reasoning": REASONING,

@@ -8,7 +8,7 @@ from freddy.server.core import events, items
 from freddy.server.core.response import Response, Status
 from freddy.server.dialects.freddy import errors
 from freddy.server.dialects.freddy.response import Units, encode_response, usage_view
-from freddy.server.dialects.freddy.views import Writer, write_logprobs
+from freddy.server.dialects.freddy.views import McpCall, Writer, write_logprobs
 
 FRAME: Final = 16 * 1024
 """Bytes that a frame should stay under: some clients read each chunk of the network as whole lines."""
@@ -17,6 +17,25 @@ _TERMINAL: Final[dict[Status, str]] = {
     "incomplete": "response.incomplete",
     "failed": "response.failed",
     "cancelled": "response.cancelled",
+}
+_DELTA_OF_MCP: Final = "response.mcp_call_arguments.delta"
+_DONE_OF_MCP: Final = "response.mcp_call_arguments.done"
+_PROGRESS: Final = {
+    "mcp_call": {
+        "in_progress": "response.mcp_call.in_progress",
+        "completed": "response.mcp_call.completed",
+        "failed": "response.mcp_call.failed",
+    },
+    "mcp_tools": {
+        "in_progress": "response.mcp_list_tools.in_progress",
+        "completed": "response.mcp_list_tools.completed",
+        "failed": "response.mcp_list_tools.failed",
+    },
+    "file_search": {
+        "in_progress": "response.file_search_call.in_progress",
+        "searching": "response.file_search_call.searching",
+        "completed": "response.file_search_call.completed",
+    },
 }
 _encode = msgspec.json.Encoder().encode
 
@@ -48,18 +67,22 @@ class Teller:
             case events.ItemDone(index, item):
                 return self._item_done(number, index, item)
             case events.ArgumentsDelta(index, item_id, delta, form):
-                delta = delta if form == "function" else self._writer.arguments("", delta, form)
-                return self._in_item("response.function_call_arguments.delta", number, index, item_id, delta=delta)
+                delta = self._writer.arguments("", delta, form) if form == "custom" else delta
+                name = _DELTA_OF_MCP if form == "mcp" else "response.function_call_arguments.delta"
+                return self._in_item(name, number, index, item_id, delta=delta)
             case events.ArgumentsDone(index, item_id, name, arguments, form):
                 arguments = self._writer.arguments(name, arguments, form)
                 return self._in_item(
-                    "response.function_call_arguments.done",
+                    _DONE_OF_MCP if form == "mcp" else "response.function_call_arguments.done",
                     number,
                     index,
                     item_id,
                     name=name,
                     arguments=arguments,
                 )
+            case events.CallProgress(index, item_id, of, stage):
+                told = _PROGRESS[of].get(stage)
+                return self._in_item(told, number, index, item_id) if told else b""
             case events.TextDone(index, item_id, part, text, logprobs):
                 more = {"logprobs": write_logprobs(logprobs)} if self._writer.logprobs else {}
                 return self._in_item(
@@ -95,6 +118,9 @@ class Teller:
                 | events.ReasoningPartAdded()
                 | events.ReasoningDone()
                 | events.ReasoningPartDone()
+                | events.Called()
+                | events.ToolsOpened()
+                | events.ToolDone()
                 | events.TurnDone()
                 | events.Cancelled()
             ):
@@ -145,13 +171,12 @@ class Teller:
                 "completed", number, begun, **{name: "\n\n".join(said) for name, said in told.items() if said}
             )
         place = self._place(index)
-        return _frame(
-            "response.output_item.done",
-            number,
-            index=place,
-            output_index=place,
-            item=self._writer.item(item),
-        )
+        view = self._writer.item(item)
+        frame = _frame("response.output_item.done", number, index=place, output_index=place, item=view)
+        if len(frame) < FRAME or not isinstance(view, McpCall):
+            return frame
+        view = msgspec.structs.replace(view, result=msgspec.UNSET)
+        return _frame("response.output_item.done", number, index=place, output_index=place, item=view)
 
     def _thought(self, number: int, event: events.ReasoningDelta) -> bytes:
         """A summary is not the thinking itself: it comes whole, with the end."""

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 from freddy.server.core import errors, ids, items
-from freddy.server.dialects.freddy import aliases, thinking
+from freddy.server.dialects import hosted
+from freddy.server.dialects.freddy import aliases, handed_back, thinking
 from freddy.server.dialects.freddy.fields import Fields, text
 
 _ROLES: Final[dict[str, items.Role]] = {
@@ -16,7 +17,9 @@ _ROLES: Final[dict[str, items.Role]] = {
 }
 _OUTPUT_ROLES: Final = ("function", "tool")
 _ALL_ROLES: Final = dict.fromkeys((*_ROLES, *_OUTPUT_ROLES))
-_KINDS: Final = {kind: kind for kind in ("message", "function_call", "function_call_output", "reasoning")}
+_KINDS: Final = {
+    kind: kind for kind in ("message", "function_call", "function_call_output", "reasoning", *handed_back.KINDS)
+}
 _DETAILS: Final[dict[str, Literal["auto", "low", "high", "original"]]] = {
     "auto": "auto",
     "low": "low",
@@ -38,7 +41,7 @@ def decode(body: Fields, new_id: ids.NewId, name: str = "inputs") -> tuple[items
     reader.recall()
     if all(isinstance(item, items.Reasoning) for item in reader.items):
         raise errors.InvalidInput("No valid input messages found", param=body.place(name))
-    return tuple(reader.items)
+    return hosted.joined(tuple(reader.items)) if reader.asked else tuple(reader.items)
 
 
 class _Reader:
@@ -46,6 +49,8 @@ class _Reader:
 
     def __init__(self, new_id: ids.NewId) -> None:
         self.items: list[items.Item] = []
+        self.asked = False
+        """Whether there is a request for approval among them."""
         self._new_id = new_id
         self._waiting: dict[str, deque[str]] = {}
         self._ids: set[str] = set()
@@ -58,8 +63,12 @@ class _Reader:
             self.say("user", (items.Text(value),) if value else (), None)
             self._passed += 1
             return
-        if type(value) is dict and value.get("type") == "reasoning":
+        named = value.get("type") if type(value) is dict else None
+        if named == "reasoning":
             self._remember(Fields(value, aliases.RECALLED, place))
+            return
+        if type(named) is str and named in handed_back.KINDS:
+            self._handed_back(Fields(value, handed_back.KINDS[named], place))
             return
         fields = Fields(value, aliases.INPUT, place)
         kind = fields.choice("type", _KINDS)
@@ -71,6 +80,13 @@ class _Reader:
             self._output(fields)
         else:
             self._message(fields)
+
+    def _handed_back(self, fields: Fields) -> None:
+        self.recall(self._passed)
+        item = handed_back.decode(fields, self._id(fields), self._new_id, self._passed)
+        self._passed += 1
+        self.asked = self.asked or isinstance(item, items.ApprovalRequest)
+        self.items.append(item)
 
     def recall(self, place: int | None = None) -> None:
         """Puts what was thought back among the inputs that follow it: all of it, or what stood up to this place."""

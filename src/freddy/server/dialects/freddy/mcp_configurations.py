@@ -8,26 +8,25 @@ from msgspec import UNSET, Raw, Struct
 
 from freddy.server.core import errors
 from freddy.server.core.mcp_configurations import (
+    LONGEST_HEADER,
     REDACTED,
     USUAL_HEADER,
     Auth,
     Change,
     Configuration,
+    Connection,
     Credentials,
+    State,
+    Tested,
     Tools,
     Transport,
 )
-from freddy.server.core.toolspec import Approval, Which
-from freddy.server.dialects.freddy import aliases
+from freddy.server.dialects.freddy import aliases, mcp_filters
 from freddy.server.dialects.freddy.fields import Fields, raw, read, too_deep
 from freddy.server.resources.base import LONGEST_NAME, Kept
-from freddy.server.resources.mcp_configurations import Connection, State, Tested
 
 DESCRIPTION: Final = 2_000
 PROGRAM: Final = 64
-NAMES: Final = 128
-"""Names or patterns in a list."""
-NAME: Final = 256
 TRANSPORTS: Final[dict[str, Transport]] = {"auto": "auto", "streamable_http": "streamable_http", "sse": "sse"}
 AUTHS: Final[dict[str, Auth]] = {
     "none": "none",
@@ -38,7 +37,6 @@ AUTHS: Final[dict[str, Auth]] = {
 TYPES: Final = ("custom", "streamline", "personal_connector")
 """Only those of the first type are here."""
 _STDIO: Final = "stdio://"
-_APPROVALS: Final[dict[str, Literal["always", "never"]]] = {"always": "always", "never": "never"}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -89,6 +87,17 @@ class McpConfigurationList(Struct, kw_only=True):
     pagination: McpPagination
 
 
+class McpServer(Struct):
+    """A saved server in few words, as lists for people want it."""
+
+    id: str
+    name: str
+    description: str | None
+    mode: Transport
+    tools_count: int | None
+    error: str | None
+
+
 class McpConfigurationDeleted(Struct):
     id: str
     object: Literal["mcp_configuration.deleted"] = "mcp_configuration.deleted"
@@ -128,6 +137,22 @@ def encode_list(found: Sequence[Told], *, total: int, limit: int, offset: int) -
             total=total,
             pagination=McpPagination(total=total, limit=limit, offset=offset, has_more=offset + len(found) < total),
         )
+    )
+
+
+def encode_servers(found: Sequence[Told]) -> bytes:
+    return _encode(
+        [
+            McpServer(
+                id=told.kept.id,
+                name=told.kept.name,
+                description=told.kept.value.description,
+                mode=told.kept.value.transport,
+                tools_count=told.connection.tools,
+                error=told.connection.error,
+            )
+            for told in found
+        ]
     )
 
 
@@ -196,7 +221,7 @@ def _headers(fields: Fields) -> dict[str, str] | None:
     """Those of the configuration, also where they stand among the credentials."""
     inner = _inner(fields) if "credentials" in fields else fields
     if inner is not fields and inner.given("headers"):
-        if fields.given("headers"):
+        if "headers" in fields:
             raise inner.wrong("headers", "and headers say the same twice: send one of them")
         fields = inner
     if not fields.given("headers"):
@@ -204,7 +229,7 @@ def _headers(fields: Fields) -> dict[str, str] | None:
     place, headers = fields.place("headers"), {}
     for name, value in (fields.mapping("headers") or {}).items():
         if type(value) is not str:
-            raise errors.InvalidValue(f"{place}.{name[:NAME]}", "must be a string")
+            raise errors.InvalidValue(f"{place}.{name[:LONGEST_HEADER]}", "must be a string")
         headers[name] = value
     return headers
 
@@ -217,68 +242,16 @@ def _tools(fields: Fields) -> Tools:
     if "tool_configuration" not in fields:
         return Tools()
     inner = Fields(fields.get("tool_configuration"), aliases.MCP_TOOLS, fields.place("tool_configuration"))
-    allowed, excluded = _allowed(inner)
-    asked, approval = inner.get("allowed_tools"), inner.get("require_approval")
+    allowed, excluded = mcp_filters.allowed(inner)
+    named, asked = inner.get("allowed_tools"), inner.get("require_approval")
     return Tools(
         enabled=inner.flag("enabled", default=True),
         allowed=allowed,
         excluded=excluded,
-        approval=_approval(inner),
-        allowed_tools=None if asked is None else raw(asked),
-        require_approval=None if approval is None else raw(approval),
+        approval=mcp_filters.approval(inner),
+        allowed_tools=None if named is None else raw(named),
+        require_approval=None if asked is None else raw(asked),
     )
-
-
-def _allowed(fields: Fields) -> tuple[Which | None, Which | None]:
-    """Which tools may be seen, and which of them not."""
-    value = fields.get("allowed_tools")
-    if value is None:
-        return None, None
-    if type(value) is list:
-        names = _names(fields, "allowed_tools")
-        if not names:
-            raise fields.wrong("allowed_tools", "must name a tool: to offer none, set enabled to false")
-        return Which(names), None
-    if type(value) is not dict:
-        raise fields.wrong("allowed_tools", "must be an array of names, or an object with include and exclude")
-    inner = Fields(value, aliases.MCP_ALLOWED, fields.place("allowed_tools"))
-    names = (*_names(inner, "include"), *_names(inner, "tool_names"))
-    read_only, excluded = inner.boolean("read_only"), _names(inner, "exclude")
-    allowed = Which(names, read_only) if names or read_only is not None else None
-    return allowed, Which(excluded) if excluded else None
-
-
-def _approval(fields: Fields) -> Approval | None:
-    value = fields.get("require_approval")
-    if value is None:
-        return None
-    if type(value) is str:
-        word = fields.choice("require_approval", _APPROVALS)
-        return Approval(word or "always")
-    if type(value) is not dict:
-        raise fields.wrong("require_approval", "must be always, never, or an object with require and allow")
-    inner = Fields(value, aliases.MCP_APPROVAL, fields.place("require_approval"))
-    always = (*_which(inner, "require"), *_which(inner, "always"))
-    never = (*_which(inner, "allow"), *_which(inner, "never"))
-    return Approval(always=always, never=never)
-
-
-def _which(fields: Fields, name: str) -> tuple[Which, ...]:
-    """Patterns, or an object of `tool_names` and `read_only`."""
-    value = fields.get(name)
-    if type(value) is not dict:
-        names = _names(fields, name)
-        return (Which(names),) if names else ()
-    inner = Fields(value, aliases.MCP_ALLOWED, fields.place(name))
-    names, read_only = _names(inner, "tool_names"), inner.boolean("read_only")
-    return (Which(names, read_only),) if names or read_only is not None else ()
-
-
-def _names(fields: Fields, name: str) -> tuple[str, ...]:
-    names = fields.strings(name)
-    if len(names) > NAMES or not all(0 < len(each) <= NAME for each in names):
-        raise fields.wrong(name, f"must be at most {NAMES} names, each of 1 to {NAME} characters")
-    return tuple(dict.fromkeys(names))
 
 
 def _view(told: Told) -> McpConfigurationView:

@@ -102,10 +102,18 @@ class NamedFunction(Struct):
     name: str
 
 
+class HostedTool(Struct):
+    """A tool that this server runs: all of an MCP server, or the one of that name."""
+
+    type: str
+    server_label: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+
+
 class AllowedTools(Struct):
     type: Literal["allowed_tools"]
     mode: str
-    tools: tuple[NamedFunction, ...]
+    tools: tuple[NamedFunction | HostedTool, ...]
 
 
 class ResponseView(Struct, kw_only=True):
@@ -133,7 +141,7 @@ class ResponseView(Struct, kw_only=True):
     temperature: float | None
     top_p: float | None
     max_output_synapses: int | None
-    tool_choice: str | NamedFunction | AllowedTools | Raw
+    tool_choice: str | NamedFunction | HostedTool | AllowedTools | Raw
     parallel_tool_calls: bool
     max_tool_calls: int | None
     output_mode: str
@@ -157,8 +165,8 @@ ONE_TO_ONE: Final = Units()
 
 
 def encode_response(response: Response, *, units: Units = ONE_TO_ONE, mirrors: bool = True) -> bytes:
-    """`mirrors` off leaves out `outputs` and `response`, which say again what `output` says."""
-    writer = views.Writer(response.request)
+    """`mirrors` off leaves out `outputs`, `response` and `result` of calls, which say again what others say."""
+    writer = views.Writer(response.request, mirrors=mirrors)
     wire = tuple(item for each in response.output if (item := writer.item(each)) is not None)
     request = response.request
     view = ResponseView(
@@ -312,12 +320,19 @@ def _reasoning(response: Response) -> ReasoningView | None:
     )
 
 
-def _tool_choice(response: Response) -> str | NamedFunction | AllowedTools | Raw:
+def _tool_choice(response: Response) -> str | NamedFunction | HostedTool | AllowedTools | Raw:
     choice = response.request.tool_choice
     match choice:
         case toolspec.Named(name):
             return NamedFunction("function", name)
-        case toolspec.Allowed(names, mode):
-            return AllowedTools("allowed_tools", mode, tuple(NamedFunction("function", name) for name in names))
+        case toolspec.Hosted():
+            return _hosted(choice)
+        case toolspec.Allowed(names, mode, hosted):
+            functions = (NamedFunction("function", name) for name in names)
+            return AllowedTools("allowed_tools", mode, (*functions, *map(_hosted, hosted)))
         case _:
             return response.request.echo.get("tool_choice", choice)
+
+
+def _hosted(choice: toolspec.Hosted) -> HostedTool:
+    return HostedTool(choice.tool, choice.server_label or UNSET, choice.name or UNSET)

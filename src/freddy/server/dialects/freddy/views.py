@@ -5,8 +5,9 @@ from typing import Final, Literal, TypeAlias, assert_never
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from freddy.server.core import items, toolspec, transcript
+from freddy.server.core import events, filtering, items, toolspec, transcript
 from freddy.server.core.request import Request
+from freddy.server.dialects import hosted
 
 
 class TopLogprob(Struct):
@@ -78,6 +79,13 @@ class FunctionCall(Struct):
     require_approval: bool | UnsetType = UNSET
 
 
+class CallLogs(Struct):
+    """How a call went that this server answered."""
+
+    milliseconds: int | None
+    status: str
+
+
 class FunctionOutput(Struct):
     type: Literal["function_call_output"]
     id: str
@@ -85,15 +93,111 @@ class FunctionOutput(Struct):
     call_id: str
     name: str | None
     output: str
+    source: str | UnsetType = UNSET
+    logs: CallLogs | UnsetType = UNSET
 
 
-Item: TypeAlias = Message | FunctionCall | FunctionOutput | Raw
+class McpTool(Struct):
+    name: str
+    description: str | None
+    input_schema: Raw
+    annotations: Raw | None
+
+
+class McpListTools(Struct):
+    type: Literal["mcp_list_tools"]
+    id: str
+    server_label: str
+    tools: tuple[McpTool, ...]
+    error: str | None
+
+
+class McpCall(Struct):
+    """`result` mirrors `output`."""
+
+    type: Literal["mcp_call"]
+    id: str
+    status: str
+    call_id: str
+    server_label: str
+    name: str
+    tool_name: str
+    arguments: str
+    output: str | None
+    error: str | None
+    approval_request_id: str | None
+    result: str | UnsetType | None = UNSET
+    logs: CallLogs | UnsetType = UNSET
+
+
+class Found(Struct):
+    """A passage that was found; `score` goes from 0 to 1."""
+
+    file_id: str
+    fileId: str  # noqa: N815 a mirror in the older API's spelling
+    filename: str
+    score: float
+    text: str
+    attributes: dict[str, str | int | float | bool]
+    vector_store_id: str | UnsetType = UNSET
+
+
+class FileSearchCall(Struct):
+    """`query` is the first of the queries; `result` says in a sentence how much was found."""
+
+    type: Literal["file_search_call"]
+    id: str
+    status: str
+    call_id: str
+    tool_name: Literal["file_search"]
+    queries: tuple[str, ...]
+    query: str | None
+    result: str | None
+    error: str | None
+    results: tuple[Found, ...] | UnsetType = UNSET
+    logs: CallLogs | UnsetType = UNSET
+
+
+class ApprovalRequest(Struct):
+    """A call that is made once somebody says yes; `expires_at` is in Unix seconds."""
+
+    type: Literal["approval_request"]
+    id: str
+    status: Literal["pending"]
+    tool_type: Literal["mcp", "function"]
+    server_label: str | None
+    name: str
+    arguments: str
+    call_id: str
+    expires_at: int | None
+
+
+class ApprovalResponse(Struct):
+    type: Literal["approval_response"]
+    id: str
+    approval_request_id: str
+    approve: bool
+    reason: str | None
+
+
+Item: TypeAlias = (
+    Message
+    | FunctionCall
+    | FunctionOutput
+    | McpListTools
+    | McpCall
+    | FileSearchCall
+    | ApprovalRequest
+    | ApprovalResponse
+    | Raw
+)
 
 
 class _Schema(Struct):
     properties: dict[str, Raw] = {}
 
 
+_ANYTHING: Final = Raw(b"{}")
 _ARGUMENTS: Final = msgspec.json.Decoder(dict[str, Raw])
 _SCHEMAS: Final = msgspec.json.Decoder(_Schema)
 
@@ -104,9 +208,14 @@ def asks(request: Request, name: str) -> bool:
 
 
 class Writer:
-    """Writes the items of one response: some of it depends on what was asked."""
+    """Writes the items of one response: some of it depends on what was asked.
 
-    def __init__(self, request: Request) -> None:
+    `mirrors` off leaves out the outputs of calls that say again what another field says.
+    """
+
+    def __init__(self, request: Request, *, mirrors: bool = True) -> None:
+        self._request = request
+        self._mirrors = mirrors
         self.logprobs = request.sampling.logprobs or asks(request, "message.logprobs")
         self._functions = {tool.name: tool for tool in request.tools if isinstance(tool, toolspec.Function)}
 
@@ -119,7 +228,29 @@ class Writer:
             case items.FunctionCall():
                 return self._call(item)
             case items.FunctionOutput():
-                return FunctionOutput("function_call_output", item.id, item.status, item.call_id, item.name, item.text)
+                return self._output(item)
+            case items.HostedCall():
+                return self._hosted(item)
+            case items.McpTools():
+                tools = tuple(
+                    McpTool(tool.name, tool.description, tool.input_schema or _ANYTHING, tool.annotations)
+                    for tool in item.tools
+                )
+                return McpListTools("mcp_list_tools", item.id, item.server_label, tools, item.error)
+            case items.ApprovalRequest():
+                return ApprovalRequest(
+                    type="approval_request",
+                    id=item.id,
+                    status="pending",
+                    tool_type="function" if item.server_label is None else "mcp",
+                    server_label=item.server_label,
+                    name=item.name,
+                    arguments=self.arguments(item.name, item.arguments, "mcp" if item.server_label else "function"),
+                    call_id=item.call_id,
+                    expires_at=item.expires_at,
+                )
+            case items.ApprovalAnswer():
+                return ApprovalResponse("approval_response", item.id, item.request_id, item.approve, item.reason)
             case items.Other():
                 return item.data
             case items.Reasoning():
@@ -144,14 +275,14 @@ class Writer:
             case _:
                 assert_never(part)
 
-    def arguments(self, name: str, arguments: str, form: items.CallForm) -> str:
+    def arguments(self, name: str, arguments: str, form: events.ArgumentsForm) -> str:
         """Always JSON; with the keys of an object in the order of the function's schema.
 
         Clients spread the values of the arguments over positional parameters.
         """
         if form == "custom":
             return transcript.custom_arguments(arguments)
-        function = self._functions.get(name)
+        function = self._functions.get(name) if form == "function" else None
         if function is None or function.parameters is None:
             return arguments
         try:
@@ -177,6 +308,75 @@ class Writer:
             function=Function(call.name, arguments),
             require_approval=True if function and function.require_approval else UNSET,
         )
+
+    def _asks(self, name: str) -> bool:
+        return asks(self._request, name)
+
+    def _output(self, output: items.FunctionOutput) -> FunctionOutput:
+        source = output.source if output.status != "in_progress" else None
+        return FunctionOutput(
+            type="function_call_output",
+            id=output.id,
+            status=output.status,
+            call_id=output.call_id,
+            name=output.name,
+            output=output.text,
+            source=source if source is not None and self._asks("function_calls.sources") else UNSET,
+            logs=CallLogs(output.milliseconds, "failed" if output.failed else "completed")
+            if source is not None and self._asks("function_calls.logs")
+            else UNSET,
+        )
+
+    def _hosted(self, call: items.HostedCall) -> McpCall | FileSearchCall:
+        ended = call.status != "in_progress"
+        logs = CallLogs(call.milliseconds, call.status) if ended and self._asks("function_calls.logs") else UNSET
+        match call.work:
+            case items.Mcp(server_label):
+                output = hosted.outcome(call)
+                return McpCall(
+                    type="mcp_call",
+                    id=call.id,
+                    status=call.status,
+                    call_id=call.call_id,
+                    server_label=server_label,
+                    name=call.name,
+                    tool_name=call.name,
+                    arguments=call.arguments,
+                    output=output,
+                    error=call.error,
+                    approval_request_id=call.approval_id,
+                    result=output if self._mirrors else UNSET,
+                    logs=logs,
+                )
+            case items.FileSearch(queries, found):
+                completed = call.status == "completed"
+                return FileSearchCall(
+                    type="file_search_call",
+                    id=call.id,
+                    status=call.status,
+                    call_id=call.call_id,
+                    tool_name="file_search",
+                    queries=queries,
+                    query=queries[0] if queries else None,
+                    result=hosted.summary(found) if completed else None,
+                    error=call.error,
+                    results=tuple(map(_found, found)) if completed and self._asks("file_search.results") else UNSET,
+                    logs=logs,
+                )
+            case _:
+                assert_never(call.work)
+
+
+def _found(found: items.Found) -> Found:
+    return Found(
+        file_id=found.file_id,
+        fileId=found.file_id,
+        filename=found.filename,
+        score=found.score,
+        text=found.text,
+        attributes=filtering.spell(found.attributes),
+        vector_store_id=found.store_id or UNSET,
+    )
 
 
 def write_logprobs(logprobs: tuple[items.Logprob, ...]) -> tuple[Logprob, ...]:

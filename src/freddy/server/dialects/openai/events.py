@@ -124,6 +124,30 @@ _ARGUMENTS_DELTA: Final = _Delta("response.function_call_arguments.delta")
 _ARGUMENTS_DONE: Final = _start("response.function_call_arguments.done")
 _INPUT_DELTA: Final = _Delta("response.custom_tool_call_input.delta")
 _INPUT_DONE: Final = _start("response.custom_tool_call_input.done")
+_MCP_ARGUMENTS_DELTA: Final = _Delta("response.mcp_call_arguments.delta")
+_MCP_ARGUMENTS_DONE: Final = _start("response.mcp_call_arguments.done")
+_DELTAS: Final[dict[events.ArgumentsForm, _Delta]] = {
+    "function": _ARGUMENTS_DELTA,
+    "custom": _INPUT_DELTA,
+    "mcp": _MCP_ARGUMENTS_DELTA,
+}
+_PROGRESS: Final = {
+    "mcp_call": {
+        "in_progress": _start("response.mcp_call.in_progress"),
+        "completed": _start("response.mcp_call.completed"),
+        "failed": _start("response.mcp_call.failed"),
+    },
+    "mcp_tools": {
+        "in_progress": _start("response.mcp_list_tools.in_progress"),
+        "completed": _start("response.mcp_list_tools.completed"),
+        "failed": _start("response.mcp_list_tools.failed"),
+    },
+    "file_search": {
+        "in_progress": _start("response.file_search_call.in_progress"),
+        "searching": _start("response.file_search_call.searching"),
+        "completed": _start("response.file_search_call.completed"),
+    },
+}
 
 _TAILS: Final = tuple(b',"obfuscation":"' + _FILLER[:size].encode() + b'"}\n\n' for size in range(16))
 _TEXT_TAILS: Final = tuple(b',"logprobs":[]' + tail for tail in _TAILS)
@@ -179,8 +203,7 @@ class EventEncoder:
                 form = _REASONING_DELTA if kind == "text" else _SUMMARY_DELTA
                 return self._delta(number, form, item_id, index, part, delta)
             case events.ArgumentsDelta(index, item_id, delta, call_form):
-                form = _ARGUMENTS_DELTA if call_form == "function" else _INPUT_DELTA
-                return self._delta(number, form, item_id, index, 0, delta)
+                return self._delta(number, _DELTAS[call_form], item_id, index, 0, delta)
             case events.RefusalDelta(index, item_id, part, delta):
                 return self._delta(number, _REFUSAL_DELTA, item_id, index, part, delta)
             case events.ItemAdded(index, item):
@@ -206,7 +229,10 @@ class EventEncoder:
             case events.ArgumentsDone(index, item_id, _, arguments, call_form):
                 if call_form == "custom":
                     return _frame(_INPUT_DONE, number, _InputDone(item_id, index, arguments))
-                return _frame(_ARGUMENTS_DONE, number, _ArgumentsDone(item_id, index, arguments))
+                start = _MCP_ARGUMENTS_DONE if call_form == "mcp" else _ARGUMENTS_DONE
+                return _frame(start, number, _ArgumentsDone(item_id, index, arguments))
+            case events.CallProgress(index, item_id, of, stage):
+                return _frame(_progress(of, stage), number, _Told(item_id, index))
             case events.Created(begun):
                 return _lifecycle(_CREATED, number, self._responses.encode_begun(begun))
             case events.InProgress(begun):
@@ -216,7 +242,7 @@ class EventEncoder:
                 return _frame(_ERROR, number, _Error(error.code, error.message, error.param, error))
             case events.Finished(ended):
                 return _lifecycle(_ending(ended), number, self._responses.encode_ended(ended))
-            case events.TurnDone() | events.Cancelled():
+            case events.Called() | events.ToolsOpened() | events.ToolDone() | events.TurnDone() | events.Cancelled():
                 return b""
             case _:
                 assert_never(event)
@@ -251,6 +277,12 @@ def _reasoning(
         return _frame(start, number, _SummaryPartEvent(*told, writing.SummaryText(text)))
     start = _PART_ADDED if added else _PART_DONE
     return _frame(start, number, _PartEvent(*told, writing.ReasoningText(text)))
+
+
+def _progress(of: str, stage: str) -> bytes:
+    """OpenAI has no event for a search that failed, and clients break on what is not OpenAI's: the item says it."""
+    stages = _PROGRESS[of]
+    return stages.get(stage) or stages["completed" if stage == "failed" else "in_progress"]
 
 
 def _ending(ended: Response) -> bytes:

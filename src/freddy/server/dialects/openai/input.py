@@ -6,7 +6,8 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from freddy.server.core import errors, ids, items
+from freddy.server.core import errors, filtering, ids, items
+from freddy.server.dialects import hosted
 from freddy.server.dialects.openai import shapes
 
 Renamed = Mapping[tuple[str, str], str]
@@ -102,6 +103,64 @@ class _Output(Struct):
     status: str | None = None
 
 
+class _McpTool(Struct):
+    name: str
+    description: str | None = None
+    input_schema: Raw = Raw()
+    annotations: Raw = Raw()
+
+
+class _Hints(Struct):
+    read_only: object = msgspec.field(name="readOnlyHint", default=None)
+
+
+class _McpTools(Struct):
+    server_label: str
+    id: str | None = None
+    tools: list[_McpTool] | None = None
+    error: str | None = None
+
+
+class _McpCall(Struct):
+    server_label: str
+    name: str
+    id: str | None = None
+    arguments: str | None = None
+    output: str | None = None
+    error: str | dict[str, object] | None = None
+    status: str | None = None
+    approval_request_id: str | None = None
+
+
+class _ApprovalRequest(Struct):
+    name: str
+    server_label: str
+    id: str | None = None
+    arguments: str | None = None
+
+
+class _ApprovalAnswer(Struct):
+    approval_request_id: str
+    approve: bool
+    id: str | None = None
+    reason: str | None = None
+
+
+class _Found(Struct):
+    file_id: str | None = None
+    filename: str | None = None
+    score: float | None = None
+    text: str | None = None
+    attributes: dict[str, object] | None = None
+
+
+class _FileSearch(Struct):
+    id: str | None = None
+    queries: list[str] | None = None
+    results: list[_Found] | None = None
+    status: str | None = None
+
+
 _HEAD = shapes.Shape(_Head)
 _MESSAGE = shapes.Shape(_Message)
 _REASONING = shapes.Shape(_Reasoning)
@@ -109,6 +168,12 @@ _CALL = shapes.Shape(_Call)
 _OUTPUT = shapes.Shape(_Output)
 _ANNOTATION = shapes.Shape(_Annotation)
 _FIELDS = shapes.Shape(dict[str, Raw])
+_MCP_TOOLS = shapes.Shape(_McpTools)
+_HINTS = shapes.Shape(_Hints)
+_MCP_CALL = shapes.Shape(_McpCall)
+_APPROVAL_REQUEST = shapes.Shape(_ApprovalRequest)
+_APPROVAL_ANSWER = shapes.Shape(_ApprovalAnswer)
+_FILE_SEARCH = shapes.Shape(_FileSearch)
 
 _ROLES: dict[str, items.Role] = {
     "user": "user",
@@ -134,14 +199,15 @@ def decode(
     raws: Iterable[Raw], new_id: ids.NewId, *, at: str = "input", renamed: Renamed | None = None
 ) -> tuple[items.Item, ...]:
     """The items of a list, each with an id: the caller's, or a new one."""
-    return tuple(_item(raw, new_id, f"{at}[{place}]", renamed or {}) for place, raw in enumerate(raws))
+    said = tuple(_item(raw, new_id, f"{at}[{place}]", renamed or {}, place) for place, raw in enumerate(raws))
+    return hosted.joined(said) if any(type(item) is items.ApprovalRequest for item in said) else said
 
 
 def user_message(text: str, new_id: ids.NewId) -> items.Message:
     return items.Message(id=new_id(ids.MESSAGE), role="user", parts=(items.Text(text),))
 
 
-def _item(raw: Raw, new_id: ids.NewId, at: str, renamed: Renamed) -> items.Item:
+def _item(raw: Raw, new_id: ids.NewId, at: str, renamed: Renamed, place: int) -> items.Item:
     if not shapes.is_object(raw):
         raise errors.InvalidValue(at, "must be an object")
     head = _HEAD.read(raw, at)
@@ -158,6 +224,16 @@ def _item(raw: Raw, new_id: ids.NewId, at: str, renamed: Renamed) -> items.Item:
             return _output(raw, new_id, at, form="custom")
         case "reasoning":
             return _reasoning(raw, new_id, at)
+        case "mcp_call":
+            return _mcp_call(raw, new_id, at, place)
+        case "mcp_list_tools":
+            return _mcp_tools(raw, new_id, at)
+        case "mcp_approval_request":
+            return _approval_request(raw, new_id, at)
+        case "mcp_approval_response":
+            return _approval_answer(raw, new_id, at)
+        case "file_search_call":
+            return _file_search(raw, new_id, at, place)
         case None if head.id:
             return items.Other(head.id, "item_reference", raw)
         case None:
@@ -210,6 +286,96 @@ def _reasoning(raw: Raw, new_id: ids.NewId, at: str) -> items.Reasoning:
         summaries=tuple(part.text for part in thought.summary or ()),
         encrypted=thought.encrypted_content,
         status=_STATUSES.get(thought.status, "completed"),
+    )
+
+
+def _mcp_tools(raw: Raw, new_id: ids.NewId, at: str) -> items.McpTools:
+    told = _MCP_TOOLS.read(raw, at)
+    return items.McpTools(
+        id=_id(told.id, new_id, ids.MCP_TOOLS),
+        server_label=told.server_label,
+        tools=tuple(_mcp_tool(tool, f"{at}.tools[{place}]") for place, tool in enumerate(told.tools or ())),
+        error=told.error,
+    )
+
+
+def _mcp_tool(tool: _McpTool, at: str) -> items.McpTool:
+    annotations = _object_or_none(tool.annotations, f"{at}.annotations")
+    return items.McpTool(
+        name=tool.name,
+        description=tool.description,
+        input_schema=_object_or_none(tool.input_schema, f"{at}.input_schema"),
+        annotations=annotations,
+        read_only=annotations is not None and _HINTS.read(annotations, f"{at}.annotations").read_only is True,
+    )
+
+
+def _object_or_none(raw: Raw, at: str) -> Raw | None:
+    """An empty object says nothing."""
+    if not shapes.given(raw) or bytes(raw) == b"{}":
+        return None
+    return shapes.an_object(raw, at)
+
+
+def _mcp_call(raw: Raw, new_id: ids.NewId, at: str, place: int) -> items.HostedCall:
+    """Who hands a call back does not say which were made at once: they are read one after the other."""
+    call = _MCP_CALL.read(raw, at)
+    return hosted.mcp_call(
+        _id(call.id, new_id, ids.MCP_CALL),
+        server_label=call.server_label,
+        name=call.name,
+        arguments=call.arguments,
+        output=call.output,
+        error=hosted.error_text(call.error) if isinstance(call.error, dict) else call.error,
+        status=call.status,
+        turn=place,
+        approval_id=call.approval_request_id or None,
+    )
+
+
+def _approval_request(raw: Raw, new_id: ids.NewId, at: str) -> items.ApprovalRequest:
+    asked = _APPROVAL_REQUEST.read(raw, at)
+    return items.ApprovalRequest(
+        id=_id(asked.id, new_id, ids.APPROVAL_REQUEST),
+        call_id="",
+        name=asked.name,
+        arguments=asked.arguments or "{}",
+        server_label=None if asked.server_label == hosted.FUNCTIONS else asked.server_label,
+    )
+
+
+def _approval_answer(raw: Raw, new_id: ids.NewId, at: str) -> items.ApprovalAnswer:
+    answer = _APPROVAL_ANSWER.read(raw, at)
+    if not 0 < len(answer.approval_request_id) <= ids.LONGEST:
+        raise errors.InvalidValue(f"{at}.approval_request_id", "must be the id of a request for approval")
+    return items.ApprovalAnswer(
+        id=_id(answer.id, new_id, ids.APPROVAL_ANSWER),
+        request_id=answer.approval_request_id,
+        approve=answer.approve,
+        reason=answer.reason,
+    )
+
+
+def _file_search(raw: Raw, new_id: ids.NewId, at: str, place: int) -> items.HostedCall:
+    call = _FILE_SEARCH.read(raw, at)
+    found = tuple(_found(one, f"{at}.results[{inner}]") for inner, one in enumerate(call.results or ()))
+    return hosted.file_search(
+        _id(call.id, new_id, ids.FILE_SEARCH),
+        queries=call.queries or (),
+        found=found,
+        error=None,
+        status=call.status,
+        turn=place,
+    )
+
+
+def _found(found: _Found, at: str) -> items.Found:
+    return items.Found(
+        file_id=found.file_id or "",
+        filename=found.filename or "",
+        score=found.score or 0.0,
+        text=found.text or "",
+        attributes=filtering.attributes(found.attributes, f"{at}.attributes") if found.attributes else {},
     )
 
 

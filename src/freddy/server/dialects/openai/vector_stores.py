@@ -1,31 +1,34 @@
-"""Owns how vector stores are written and read in OpenAI's shapes.
+"""Owns how callers write about vector stores in OpenAI's shapes.
 
 https://platform.openai.com/docs/api-reference/vector-stores
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, TypeAlias, TypeVar, get_args
+from typing import Final, TypeVar, get_args
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from freddy.server.core import errors, filtering
 from freddy.server.core.files import known_id
-from freddy.server.core.filtering import Filter
+from freddy.server.core.stocking import (
+    LARGEST_CHUNK,
+    LONGEST_LIFE,
+    MOST_AT_ONCE,
+    MOST_QUERIES,
+    MOST_RESULTS,
+    SMALLEST_CHUNK,
+    NewFile,
+    NewStore,
+    Search,
+    StoreChange,
+)
 from freddy.server.core.vector_stores import (
     Attribute,
-    Batch,
-    Chunk,
     Chunking,
     Expiry,
-    FileFailure,
     FileStatus,
-    Passage,
-    Ranker,
-    StoreFile,
-    StoreStatus,
-    VectorStore,
 )
+from freddy.server.dialects import hosted
 from freddy.server.dialects.openai import shapes
 from freddy.server.dialects.openai.request import checked_metadata
 from freddy.server.resources.base import LONGEST_NAME
@@ -33,191 +36,17 @@ from freddy.server.resources.base import LONGEST_NAME
 LONGEST_DESCRIPTION: Final = 2_000
 LONGEST_QUERY: Final = 8_000
 """Characters: more than an embedder reads."""
-MOST_QUERIES: Final = 8
-MOST_RESULTS: Final = 50
 DEFAULT_RESULTS: Final = 10
 MOST_FILES: Final = 500
 """That a store is made with."""
-MOST_OF_BATCH: Final = 2_000
-LONGEST_LIFE: Final = 365
-"""Days."""
-SMALLEST_CHUNK: Final = 100
-LARGEST_CHUNK: Final = 4_096
-RANKERS: Final[Mapping[str, Ranker | None]] = {
-    "auto": None,
-    "default-2024-11-15": None,
-    "default_2024_08_21": None,
-    "default": None,
-    "none": "semantic",
-    "semantic": "semantic",
-    "lexical": "lexical",
-    "hybrid": "hybrid",
-}
-"""OpenAI's names, then those of this server. None leaves it to the server."""
 STATUSES: tuple[FileStatus, ...] = get_args(FileStatus)
 _LONGEST_ID: Final = 128
-_LastError: TypeAlias = Literal["server_error", "unsupported_file", "invalid_file"]
 _T = TypeVar("_T")
-_encode = msgspec.json.Encoder().encode
 
 
-class NewFile(Struct, frozen=True):
-    """A file that is to be put into a store."""
-
-    file_id: str
-    attributes: Mapping[str, Attribute] = {}
-    chunking: Chunking = Chunking()
-
-
-class NewStore(Struct, frozen=True, kw_only=True):
-    """`embedder` None is the server's usual one."""
-
-    name: str = ""
-    description: str = ""
-    metadata: Mapping[str, str] = {}
-    expiry: Expiry | None = None
-    files: tuple[NewFile, ...] = ()
-    embedder: str | None = None
-    organization_id: str | None = None
-
-
-class StoreChange(Struct, frozen=True, kw_only=True):
-    """What is to be different; `UNSET` stays as it is."""
-
-    name: str | UnsetType = UNSET
-    description: str | UnsetType = UNSET
-    metadata: Mapping[str, str] | UnsetType = UNSET
-    expiry: Expiry | UnsetType | None = UNSET
-
-
-class Search(Struct, frozen=True, kw_only=True):
-    """`ranker` None is the server's usual one."""
-
-    queries: tuple[str, ...]
-    filter_: Filter | None
-    most: int
-    ranker: Ranker | None
-    least_score: float
-
-
-class FileCounts(Struct):
-    in_progress: int
-    completed: int
-    failed: int
-    cancelled: int
-    total: int
-
-
-class ExpiresAfter(Struct):
-    anchor: Literal["last_active_at"]
-    days: int
-
-
-class StoreView(Struct, kw_only=True):
-    id: str
-    object: Literal["vector_store"] = "vector_store"
-    created_at: int
-    name: str
-    description: str | None
-    usage_bytes: int
-    file_counts: FileCounts
-    status: StoreStatus
-    expires_after: ExpiresAfter | None
-    expires_at: int | None
-    last_active_at: int
-    metadata: dict[str, str]
-
-
-class StoreList(Struct, kw_only=True):
-    object: Literal["list"] = "list"
-    data: tuple[StoreView, ...]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
-
-
-class StoreDeleted(Struct):
-    id: str
-    object: Literal["vector_store.deleted"] = "vector_store.deleted"
-    deleted: bool = True
-
-
-class LastError(Struct):
-    code: _LastError
-    message: str
-
-
-class StaticSizes(Struct):
-    max_chunk_size_tokens: int
-    chunk_overlap_tokens: int
-
-
-class StaticChunking(Struct):
-    type: Literal["static"]
-    static: StaticSizes
-
-
-class StoreFileView(Struct, kw_only=True):
-    id: str
-    object: Literal["vector_store.file"] = "vector_store.file"
-    created_at: int
-    usage_bytes: int
-    vector_store_id: str
-    status: FileStatus
-    last_error: LastError | None
-    chunking_strategy: StaticChunking
-    attributes: dict[str, str | float | bool]
-
-
-class StoreFileList(Struct, kw_only=True):
-    object: Literal["list"] = "list"
-    data: tuple[StoreFileView, ...]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
-
-
-class StoreFileDeleted(Struct):
-    id: str
-    object: Literal["vector_store.file.deleted"] = "vector_store.file.deleted"
-    deleted: bool = True
-
-
-class FileBatch(Struct, kw_only=True):
-    id: str
-    object: Literal["vector_store.files_batch"] = "vector_store.files_batch"
-    created_at: int
-    vector_store_id: str
-    status: FileStatus
-    file_counts: FileCounts
-
-
-class TextContent(Struct):
-    text: str
-    type: Literal["text"] = "text"
-
-
-class SearchResult(Struct, kw_only=True):
-    file_id: str
-    filename: str
-    score: float
-    attributes: dict[str, str | float | bool]
-    content: tuple[TextContent, ...]
-
-
-class SearchResults(Struct, kw_only=True):
-    object: Literal["vector_store.search_results.page"] = "vector_store.search_results.page"
-    search_query: tuple[str, ...]
-    data: tuple[SearchResult, ...]
-    has_more: bool = False
-    next_page: None = None
-
-
-class FileContent(Struct, kw_only=True):
-    object: Literal["vector_store.file_content.page"] = "vector_store.file_content.page"
-    data: tuple[TextContent, ...]
-    has_more: bool = False
-    next_page: None = None
+class Create(Struct, frozen=True):
+    store: NewStore
+    organization_id: str | None
 
 
 class _Expiry(Struct):
@@ -270,9 +99,15 @@ class _Batch(Struct):
     chunking_strategy: _Chunking | None = None
 
 
+class _HybridSearch(Struct):
+    embedding_weight: float | None = None
+    text_weight: float | None = None
+
+
 class _Ranking(Struct):
     ranker: str | None = None
     score_threshold: float | None = None
+    hybrid_search: _HybridSearch | None = None
 
 
 class _Search(Struct):
@@ -290,22 +125,22 @@ _BATCH = shapes.Shape(_Batch)
 _SEARCH = shapes.Shape(_Search)
 
 
-def decode_create(body: bytes) -> NewStore:
+def decode_create(body: bytes) -> Create:
     """An empty body asks for an empty store without a name."""
     asked = _read(_CREATE, body) if body.strip() else _Create()
     file_ids = asked.file_ids or ()
     if len(file_ids) > MOST_FILES:
         raise errors.InvalidValue("file_ids", f"must be at most {MOST_FILES}: add the others in a batch")
     chunking = _chunking(asked.chunking_strategy, "chunking_strategy")
-    return NewStore(
+    store = NewStore(
         name=_text(asked.name, "name", most=LONGEST_NAME),
         description=_text(asked.description, "description", most=LONGEST_DESCRIPTION),
         metadata=checked_metadata(asked.metadata or {}),
         expiry=_expiry(asked.expires_after),
         files=_each(file_ids, {}, chunking),
         embedder=asked.embedding_model,
-        organization_id=asked.organization_id,
     )
+    return Create(store, asked.organization_id)
 
 
 def decode_update(body: bytes) -> StoreChange:
@@ -337,8 +172,8 @@ def decode_batch(body: bytes) -> tuple[NewFile, ...]:
     given = asked.files or asked.file_ids
     if not given:
         raise shapes.missing("file_ids")
-    if len(given) > MOST_OF_BATCH:
-        raise errors.InvalidValue("files" if asked.files else "file_ids", f"must be at most {MOST_OF_BATCH}")
+    if len(given) > MOST_AT_ONCE:
+        raise errors.InvalidValue("files" if asked.files else "file_ids", f"must be at most {MOST_AT_ONCE}")
     if asked.files:
         return _once(tuple(_file(each, f"files[{index}].") for index, each in enumerate(asked.files)))
     attributes = filtering.attributes(asked.attributes or {}, "attributes")
@@ -360,101 +195,31 @@ def decode_search(body: bytes) -> Search:
     least = ranking.score_threshold or 0.0
     if not 0 <= least <= 1:
         raise errors.InvalidValue("ranking_options.score_threshold", "must be between 0 and 1")
+    mixed = ranking.hybrid_search
+    ranker = None if ranking.ranker is None else hosted.ranker(ranking.ranker, "ranking_options.ranker")
+    semantic, lexical = 1.0, 1.0
+    if mixed is not None:
+        place = "ranking_options.hybrid_search"
+        semantic, lexical = hosted.check_weights(mixed.embedding_weight, mixed.text_weight, place)
+        ranker = ranker or "hybrid"
     return Search(
-        queries=tuple(query.replace("\0", " ") for query in queries),
+        queries=queries,
+        # An empty filter leaves nothing out.
         filter_=filtering.decode(asked.filters, "filters") if asked.filters else None,
         most=most,
-        ranker=shapes.pick(RANKERS, ranking.ranker or "auto", "ranking_options.ranker"),
+        ranker=ranker,
         least_score=least,
+        semantic_weight=semantic,
+        lexical_weight=lexical,
     )
 
 
 def decode_status(given: str) -> FileStatus:
     """The `filter` of a list."""
-    for status in STATUSES:
-        if given == status:
-            return status
+    for known in STATUSES:
+        if given == known:
+            return known
     raise errors.InvalidValue("filter", f"must be one of {', '.join(STATUSES)}")
-
-
-def encode_store(store: VectorStore, now: int) -> bytes:
-    """`now` in Unix seconds."""
-    return _encode(_store(store, now))
-
-
-def encode_stores(stores: Sequence[VectorStore], now: int, *, has_more: bool) -> bytes:
-    return _encode(
-        StoreList(
-            data=tuple(_store(store, now) for store in stores),
-            first_id=stores[0].id if stores else None,
-            last_id=stores[-1].id if stores else None,
-            has_more=has_more,
-        )
-    )
-
-
-def encode_deleted(store_id: str) -> bytes:
-    return _encode(StoreDeleted(store_id))
-
-
-def encode_file(file: StoreFile) -> bytes:
-    return _encode(_stored(file))
-
-
-def encode_files(files: Sequence[StoreFile], *, has_more: bool) -> bytes:
-    return _encode(
-        StoreFileList(
-            data=tuple(_stored(file) for file in files),
-            first_id=files[0].file_id if files else None,
-            last_id=files[-1].file_id if files else None,
-            has_more=has_more,
-        )
-    )
-
-
-def encode_file_deleted(file_id: str) -> bytes:
-    return _encode(StoreFileDeleted(file_id))
-
-
-def encode_content(chunks: Sequence[Chunk]) -> bytes:
-    return _encode(FileContent(data=tuple(TextContent(chunk.text) for chunk in chunks)))
-
-
-def encode_batch(batch: Batch) -> bytes:
-    counts = FileCounts(
-        in_progress=batch.in_progress,
-        completed=batch.completed,
-        failed=batch.failed,
-        cancelled=batch.cancelled_files,
-        total=batch.in_progress + batch.completed + batch.failed + batch.cancelled_files,
-    )
-    return _encode(
-        FileBatch(
-            id=batch.id,
-            created_at=batch.created_at,
-            vector_store_id=batch.store_id,
-            status=_batch_status(batch),
-            file_counts=counts,
-        )
-    )
-
-
-def encode_results(queries: Sequence[str], passages: Sequence[Passage]) -> bytes:
-    return _encode(
-        SearchResults(
-            search_query=tuple(queries),
-            data=tuple(
-                SearchResult(
-                    file_id=passage.file_id,
-                    filename=passage.filename,
-                    score=passage.score,
-                    attributes=filtering.spell(passage.attributes),
-                    content=(TextContent(passage.text),),
-                )
-                for passage in passages
-            ),
-        )
-    )
 
 
 def _read(shape: shapes.Shape[_T], body: bytes) -> _T:
@@ -482,9 +247,9 @@ def _expiry(given: _Expiry | None) -> Expiry | None:
     return Expiry(given.days)
 
 
-def _chunking(given: _Chunking | None, at: str) -> Chunking:
+def _chunking(given: _Chunking | None, at: str) -> Chunking | None:
     if given is None or given.type == "auto":
-        return Chunking()
+        return None
     if given.type != "static":
         raise errors.InvalidValue(f"{at}.type", "must be auto or static")
     if given.static is None:
@@ -509,7 +274,9 @@ def _file(given: _File, at: str) -> NewFile:
     )
 
 
-def _each(file_ids: Sequence[str], attributes: Mapping[str, Attribute], chunking: Chunking) -> tuple[NewFile, ...]:
+def _each(
+    file_ids: Sequence[str], attributes: Mapping[str, Attribute], chunking: Chunking | None
+) -> tuple[NewFile, ...]:
     return _once(
         tuple(NewFile(_id(each, f"file_ids[{index}]"), attributes, chunking) for index, each in enumerate(file_ids))
     )
@@ -524,58 +291,3 @@ def _id(given: str, at: str) -> str:
     if not 1 <= len(given) <= _LONGEST_ID or "\0" in given:
         raise errors.InvalidValue(at, "must be the id of a file")
     return known_id(given)
-
-
-def _store(store: VectorStore, now: int) -> StoreView:
-    return StoreView(
-        id=store.id,
-        created_at=store.created_at,
-        name=store.name,
-        description=store.description or None,
-        usage_bytes=store.bytes,
-        file_counts=FileCounts(
-            in_progress=store.in_progress,
-            completed=store.completed,
-            failed=store.failed,
-            cancelled=store.cancelled,
-            total=store.files,
-        ),
-        status=_status(store, now),
-        expires_after=None if store.expiry is None else ExpiresAfter("last_active_at", store.expiry.days),
-        expires_at=store.expires_at,
-        last_active_at=store.used_at,
-        metadata=dict(store.metadata),
-    )
-
-
-def _status(store: VectorStore, now: int) -> StoreStatus:
-    if store.expires_at is not None and store.expires_at <= now:
-        return "expired"
-    return "in_progress" if store.in_progress else "completed"
-
-
-def _stored(file: StoreFile) -> StoreFileView:
-    return StoreFileView(
-        id=file.file_id,
-        created_at=file.created_at,
-        usage_bytes=file.bytes,
-        vector_store_id=file.store_id,
-        status=file.status,
-        last_error=None if file.failure is None else _last_error(file.failure),
-        chunking_strategy=StaticChunking("static", StaticSizes(file.chunking.tokens, file.chunking.overlap)),
-        attributes=filtering.spell(file.attributes),
-    )
-
-
-def _last_error(failure: FileFailure) -> LastError:
-    # OpenAI's list is closed, and its clients check it: what an organization has no room for is none of the file's.
-    return LastError("server_error" if failure.code == "quota_exceeded" else failure.code, failure.message)
-
-
-def _batch_status(batch: Batch) -> FileStatus:
-    if batch.cancelled:
-        return "cancelled"
-    if batch.in_progress:
-        return "in_progress"
-    # One file that failed is told by its count; a batch of which nothing came to anything has failed.
-    return "failed" if batch.failed and not batch.completed else "completed"

@@ -18,6 +18,7 @@ from freddy.server.http.openapi import (
     failures,
     files,
     freddy,
+    functions,
     mcp_configurations,
     openai,
     others,
@@ -42,9 +43,12 @@ _AREAS: tuple[Area, ...] = (
     prompts.AREA,
     vector_stores.AREA,
     mcp_configurations.AREA,
+    functions.AREA,
 )
 """What is not about responses, a module each."""
 OPERATIONS: tuple[Operation, ...] = (*_FIRST, *(one for area in _AREAS for one in area.operations))
+_EMPTY = ("ThreadCreate", "ThreadNaming", "OpenAIVectorStoreCreate", "VectorStoreFileRetry")
+"""Bodies that may be left out."""
 _DIALECTS: dict[str, Dialect] = {"Freddy": FREDDY, "OpenAI": OPENAI}
 
 
@@ -106,7 +110,7 @@ def _operation(operation: Operation) -> Schema:
         told["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in names]
     if operation.body:
         told["requestBody"] = {
-            "required": operation.body not in ("ThreadCreate", "ThreadNaming"),
+            "required": operation.body not in _EMPTY,
             "content": {
                 operation.sent: {
                     "schema": {"$ref": REF + operation.body},

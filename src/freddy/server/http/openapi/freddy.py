@@ -1,7 +1,8 @@
 """The schemas of /v1/model/response and /v1/threads, whose requests are read key by key."""
 
 from freddy.server.core.request import DEFAULT_MODEL
-from freddy.server.dialects.freddy import aliases, errors, provider_keys, response, threads
+from freddy.server.dialects import hosted
+from freddy.server.dialects.freddy import aliases, errors, mcp_filters, provider_keys, response, threads
 from freddy.server.dialects.freddy.request import MAX_TOOL_CALLS
 from freddy.server.http.openapi.schemas import (
     METADATA,
@@ -49,10 +50,65 @@ _FUNCTION = thing(
         "description": text("What it does and when to call it.", maxLength=1024),
         "parameters": thing("JSON Schema (2020-12) of the arguments.", {}),
         "strict": flag("Whether the arguments must match the schema exactly.", default=True),
-        "require_approval": flag("Handed back with the call, for you to ask a person.", default=False),
+        "require_approval": flag(
+            "Whether a call needs a yes, where the server runs the function. Handed back with the call.", default=False
+        ),
     },
     required=("type", "name"),
 )
+_NAMES = many("Names, in which `*` stands for anything.", _STRINGS, maxItems=mcp_filters.NAMES)
+_TOOLS: dict[str, Schema] = {
+    "FreddyInputMcp": thing(
+        "Tools of an MCP server: exactly one of `server_url` and `configuration_id`.",
+        {
+            "type": {"const": "mcp"},
+            "server_label": text("What you call it; unique in the request.", pattern="^[a-zA-Z][a-zA-Z0-9_-]{0,63}$"),
+            "server_url": text("Where it is."),
+            "configuration_id": text("One that was saved: /v1/mcp-configurations."),
+            "connector_id": text("There are none yet: answers 400."),
+            "server_description": text("What it is for, for the model."),
+            "authorization": text("A token for the server. Told to it alone: it is neither kept nor handed back."),
+            "headers": thing("Headers for the server, treated as `authorization` is.", {}),
+            "allowed_tools": either(
+                "The tools that the model may see; all if it is not said.",
+                _NAMES,
+                thing("Patterns.", {"include": _NAMES, "exclude": _NAMES, "read_only": {"type": "boolean"}}),
+            ),
+            "require_approval": either(
+                "Which calls need a yes. What no pattern fits does. If it is not said, the configuration says it; "
+                "otherwise all do.",
+                word("All calls, or none.", ("always", "never")),
+                thing("Patterns.", {"require": _NAMES, "allow": _NAMES}),
+            ),
+        },
+        required=("type", "server_label"),
+    ),
+    "FreddyInputFileSearch": thing(
+        "A search in vector stores.",
+        {
+            "type": word("", ("file_search", "fileSearch")),
+            "vector_store_ids": many("The stores to search.", _STRINGS, minItems=1),
+            "filters": thing(
+                "Which files to look at: attributes that each must be equal (or one of several), or `{type, key, "
+                "value}`, or `and` and `or` of these.",
+                {},
+            ),
+            "max_num_results": whole("The most passages to find.", 1, hosted.MOST_RESULTS),
+            "ranking_options": thing(
+                "How passages are ranked.",
+                {
+                    "ranker": word("`default` leaves it to the server.", hosted.RANKERS),
+                    "score_threshold": number("The least score of a passage.", 0, 1, default=0),
+                    "hybrid_search": thing(
+                        "What meaning and words count.",
+                        {"embedding_weight": {"type": "number"}, "text_weight": {"type": "number"}},
+                    ),
+                },
+            ),
+        },
+        required=("type", "vector_store_ids"),
+    ),
+}
 
 _PARTS: dict[str, Schema] = {
     "FreddyInputText": thing("A text.", {"text": text("What is said.")}, required=("text",)),
@@ -90,6 +146,8 @@ _INPUT: dict[str, Schema] = {
             ref("FreddyInputCall"),
             ref("FreddyInputOutput"),
             ref("FreddyInputReasoning"),
+            ref("FreddyInputApproval"),
+            ref("FreddyInputHandedBack"),
             _STRINGS,
         ]
     },
@@ -148,6 +206,21 @@ _INPUT: dict[str, Schema] = {
             "name": text("The function, where there is no `call_id`."),
             "output": either("A text, parts, or any JSON value.", _STRINGS, {"type": ["array", "object"]}),
         },
+        required=("type",),
+    ),
+    "FreddyInputApproval": thing(
+        "Your answer to an `approval_request`. Together with the thread or the response that asked.",
+        {
+            "type": word("", ("approval_response", "mcp_approval_response")),
+            "approval_request_id": text("The `id` of the request."),
+            "approve": {"type": "boolean", "description": "Whether the call is to be made."},
+            "reason": text("Why not, for the model."),
+        },
+        required=("type", "approval_request_id", "approve"),
+    ),
+    "FreddyInputHandedBack": thing(
+        "What a tool of this server did, as it stood in `output`.",
+        {"type": word("", ("mcp_call", "mcp_list_tools", "file_search_call", "approval_request"))},
         required=("type",),
     ),
     "FreddyInputReasoning": thing(
@@ -209,7 +282,8 @@ _REQUEST = thing(
         "store": flag("`false` keeps nothing: no response to get, no thread, nothing to go on from.", default=True),
         "include": many(
             "What else to tell. `usage.detailed`, `request.logs`, `rules.debug`, `message.logprobs`, "
-            "`message.input_images` and `reasoning.encrypted` have an effect today.",
+            "`message.input_images`, `reasoning.encrypted`, `file_search.results`, `function_calls.logs` and "
+            "`function_calls.sources` have an effect today.",
             {"type": "string", "enum": list(aliases.INCLUDE)},
         ),
         "metadata": METADATA,
@@ -219,7 +293,9 @@ _REQUEST = thing(
             "`incomplete`. Also `max_output_tokens`, `max_tokens`.",
             1,
         ),
-        "max_tool_calls": whole("The most calls of server-side tools. " + _LATER, 0, default=MAX_TOOL_CALLS),
+        "max_tool_calls": whole(
+            "The most calls of tools that the server runs, all together.", 0, default=MAX_TOOL_CALLS
+        ),
         "reasoning": thing(
             "How much a model that can think thinks first. Others ignore it.",
             {
@@ -228,22 +304,23 @@ _REQUEST = thing(
             },
         ),
         "tools": many(
-            "Tools the model may use, at most 128. Functions work. Tools that the server would run itself "
-            "(file_search, web_search, code_interpreter, image_generation, computer_use_preview, "
-            "personal_connector, "
-            "streamline, mcp) are accepted and not run; the response's `warnings` say so.",
+            "Tools the model may use, at most 128. The server runs `mcp`, `file_search` and the functions that it "
+            "has; other functions are yours to run. The others (web_search, code_interpreter, image_generation, "
+            "computer_use_preview, personal_connector, streamline) are accepted and not run; the response's "
+            "`warnings` say so.",
             {
                 "anyOf": [
                     ref("FreddyInputFunction"),
+                    ref("FreddyInputMcp"),
+                    ref("FreddyInputFileSearch"),
                     thing("A tool that is not run yet.", {"type": _STRINGS}, required=("type",)),
                 ]
             },
         ),
         "functions": many("More functions; as in `tools`, `type` may be left out.", ref("FreddyInputFunction")),
         "tool_choice": either(
-            "`auto`, `none`, `required`, the name of one tool, `{type: function, name}` or `{type: "
-            "allowed_tools, mode, "
-            "tools}`. Also `toolChoice`.",
+            "`auto`, `none`, `required`, the name of one tool, `{type: function, name}`, `{type: mcp, server_label, "
+            "name}`, `{type: file_search}` or `{type: allowed_tools, mode, tools}`. Also `toolChoice`.",
             _STRINGS,
             {"type": "object"},
         ),
@@ -298,7 +375,7 @@ _REQUEST = thing(
         ),
         "skill_ids": many(_LATER, _STRINGS),
         "system_tools": thing(_LATER, {}),
-        "vector_store_ids": many(_LATER, _STRINGS),
+        "vector_store_ids": many("Stores to search, where `tools` has no `file_search`.", _STRINGS),
         "space_id": text(_LATER),
         "workflow_id": text("Not supported: answers 422."),
         "edit_message_id": text(
@@ -317,6 +394,7 @@ _REQUESTS: dict[str, Schema] = {
     **_INPUT,
     **_PARTS,
     "FreddyInputFunction": _FUNCTION,
+    **_TOOLS,
     "FreddyInputSchema": _SCHEMA,
     "ThreadCreate": thing(
         "A new thread. An empty body makes one with an id of the server's choice.",
@@ -395,7 +473,28 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "arguments": {"description": "JSON text, its keys in the order of the function's schema."},
         "function": {"description": "Name and arguments once more, in an older form."},
     },
-    "FreddyFunctionOutput": {"output": {"description": "What the function gave back, as text."}},
+    "FreddyFunctionOutput": {
+        "output": {"description": "What the function gave back, as text."},
+        "source": {"description": "With `include: [function_calls.sources]`: what answered, where the server did."},
+        "logs": {"description": "With `include: [function_calls.logs]`: how it went, where the server answered."},
+    },
+    "FreddyMcpCall": {
+        "status": word("", ("in_progress", "completed", "incomplete", "failed")),
+        "output": {"description": "What the tool gave back, as text; null where it gave nothing back."},
+        "result": {"description": "The same as `output`."},
+        "tool_name": {"description": "The same as `name`."},
+    },
+    "FreddyMcpListTools": {"error": {"description": "Why the server could not be asked."}},
+    "FreddyFileSearchCall": {
+        "status": word("", ("in_progress", "completed", "incomplete", "failed")),
+        "query": {"description": "The first of `queries`."},
+        "result": {"description": "How much was found, and where, in a sentence."},
+        "results": {"description": "With `include: [file_search.results]`: the passages, best first."},
+    },
+    "FreddyApprovalRequest": {
+        "expires_at": {"description": "Unix seconds: until then it can be answered."},
+        "server_label": {"description": "The MCP server; null for a function."},
+    },
     "ThreadList": _CURSORS,
     "ThreadMessageList": _CURSORS,
     "Thread": {

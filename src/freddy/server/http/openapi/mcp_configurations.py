@@ -4,6 +4,7 @@ from typing import Literal
 
 from freddy.server.core.mcp_configurations import LONGEST_HEADER, LONGEST_SECRET, LONGEST_URL, MOST_HEADERS, REDACTED
 from freddy.server.dialects.freddy import mcp_configurations as wire
+from freddy.server.dialects.freddy import mcp_filters
 from freddy.server.http.openapi.paths import Area, Operation
 from freddy.server.http.openapi.schemas import (
     METADATA,
@@ -11,6 +12,7 @@ from freddy.server.http.openapi.schemas import (
     Types,
     either,
     flag,
+    many,
     ref,
     text,
     thing,
@@ -24,8 +26,8 @@ _ONE = _PATH + "/{configuration_id}"
 _WRITE = (400, 409, 413, 422)
 _NAMES: Schema = {
     "type": "array",
-    "items": {"type": "string", "minLength": 1, "maxLength": wire.NAME},
-    "maxItems": wire.NAMES,
+    "items": {"type": "string", "minLength": 1, "maxLength": mcp_filters.NAME},
+    "maxItems": mcp_filters.NAMES,
 }
 _REMOVABLE = ("description", "credentials", "headers", "tool_configuration", "metadata")
 _SECRET = f" `{REDACTED}` keeps what is there."
@@ -41,6 +43,7 @@ def _components() -> dict[str, Schema]:
     types = Types(found, "Mcp", words=_WORDS, names=names)
     for answer in (wire.McpConfigurationView, wire.McpConfigurationList, wire.McpConfigurationDeleted, wire.McpTest):
         types.add(answer)
+    found["McpServers"] = many("Those that requests may name, the newest first.", types.add(wire.McpServer))
     fields: dict[str, Schema] = {
         "name": text("What people call it.", minLength=1, maxLength=LONGEST_NAME),
         "description": text("What it is for.", maxLength=wire.DESCRIPTION),
@@ -48,7 +51,9 @@ def _components() -> dict[str, Schema]:
             "Where the server is. Either this or `program`; with another one than before the secrets are sent again.",
             maxLength=LONGEST_URL,
         ),
-        "program": text("A program of the operator, by name. Also `stdio://name` as `server_url`.", maxLength=64),
+        "program": text(
+            "A program of the operator, by name. Also `stdio://name` as `server_url`.", maxLength=wire.PROGRAM
+        ),
         "transport_type": word("How the server is spoken to over HTTP.", tuple(wire.TRANSPORTS), default="auto"),
         "auth_type": word(
             "What `credentials` are. `oauth` is a bearer token, too: the application obtains and renews it.",
@@ -145,6 +150,12 @@ _WORDS: dict[str, dict[str, Schema]] = {
     "McpToolConfiguration": {
         "allowed_tools": {"type": ["array", "object", "null"], "description": "As it was sent."},
         "require_approval": {"type": ["string", "object", "null"], "description": "As it was sent."},
+    },
+    "McpServer": {
+        "id": {"description": "That of the configuration."},
+        "mode": {"description": "The `transport_type` of the configuration."},
+        "tools_count": {"description": "As many as the last test found; null where there was none."},
+        "error": {"description": "What the last test failed of."},
     },
     "McpConnectionTest": {
         "message": {"description": "What happened, in words."},
@@ -263,6 +274,16 @@ AREA = Area(
             query=("organization_id",),
             answer="McpConnectionTest",
             statuses=(404,),
+        ),
+        Operation(
+            method="get",
+            path="/v1/mcp/servers",
+            name="listMcpServers",
+            tag="MCP configurations",
+            title="List saved MCP servers",
+            says="The same configurations in few words. No server is asked.",
+            query=("organization_id",),
+            answer="McpServers",
         ),
     ),
     components=_components(),

@@ -2,11 +2,23 @@
 
 from freddy.server.dialects.openai.errors import Error
 from freddy.server.dialects.openai.errors import _Body as ErrorBody
-from freddy.server.dialects.openai.input import _Call, _Message, _Output, _Reasoning
+from freddy.server.dialects.openai.input import (
+    _ApprovalAnswer,
+    _ApprovalRequest,
+    _Call,
+    _FileSearch,
+    _McpCall,
+    _McpTools,
+    _Message,
+    _Output,
+    _Reasoning,
+)
 from freddy.server.dialects.openai.items import _Deleted, _InputTokens, _List
 from freddy.server.dialects.openai.request import INCLUDABLE, _Body
 from freddy.server.dialects.openai.response import _Echo, _Head
 from freddy.server.dialects.openai.response import _Reasoning as ReasoningEcho
+from freddy.server.dialects.openai.tools import _FileSearch as FileSearchTool
+from freddy.server.dialects.openai.tools import _Mcp as McpTool
 from freddy.server.http.openapi.schemas import (
     METADATA,
     Schema,
@@ -26,6 +38,16 @@ _TEXT: Schema = {"type": "string"}
 _OBJECT: Schema = {"type": "object"}
 
 
+_HANDED_BACK: dict[type, tuple[str, str]] = {
+    _ApprovalAnswer: ("OpenAIInputApprovalAnswer", "mcp_approval_response"),
+    _ApprovalRequest: ("OpenAIInputApprovalRequest", "mcp_approval_request"),
+    _McpCall: ("OpenAIInputMcpCall", "mcp_call"),
+    _McpTools: ("OpenAIInputMcpTools", "mcp_list_tools"),
+    _FileSearch: ("OpenAIInputFileSearch", "file_search_call"),
+}
+"""The items that have to do with tools of this server: their components, and their types."""
+
+
 def components() -> dict[str, Schema]:
     """The Structs are private to the dialect: only the description of its wire looks at them from outside."""
     found: dict[str, Schema] = {}
@@ -41,10 +63,17 @@ def components() -> dict[str, Schema]:
         _Output: "OpenAIInputOutput",
         _Reasoning: "OpenAIInputReasoning",
         ReasoningEcho: "OpenAIReasoningEcho",
+        McpTool: "OpenAIMcpServer",
+        FileSearchTool: "OpenAIFileSearch",
+        **{kind: name for kind, (name, _) in _HANDED_BACK.items()},
     }
     sent = Types(found, "OpenAISent", words=_WORDS, names=names, sent=True)
-    items = [sent.add(kind) for kind in (_Message, _Call, _Output, _Reasoning)]
-    sent.add(_Body)
+    items = [sent.add(kind) for kind in (_Message, _Call, _Output, _Reasoning, *_HANDED_BACK)]
+    for asked in (McpTool, FileSearchTool, _Body):
+        sent.add(asked)
+    for name, word_ in (*_HANDED_BACK.values(), ("OpenAIMcpServer", "mcp"), ("OpenAIFileSearch", "file_search")):
+        found[name]["properties"] = {"type": {"const": word_}, **found[name]["properties"]}
+        found[name]["required"] = ["type", *found[name].get("required", ())]
     found["OpenAIRequest"]["required"] = ["model"]
     written = Types(found, "OpenAI", words=_WORDS, names=names)
     for kind in (_Head, _Echo, _List, _Deleted, _InputTokens, ErrorBody):
@@ -89,14 +118,19 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "top_logprobs": whole("How many other tokens to tell at each place.", 0, 20),
         "seed": {"description": "The same seed and request make the same answer, where the model can."},
         "max_output_tokens": whole("The most to write, thinking included; then the response is `incomplete`.", 1),
-        "max_tool_calls": whole("The most calls of server-side tools. " + _PASSED_ON, 1),
+        "max_tool_calls": whole("The most calls of tools that the server runs, all together; 20 if it is not said.", 1),
         "tools": many(
             "Functions (`function`, `custom`, and those inside a `namespace`) are offered to the model "
-            "and come back as "
-            "calls for you to run. Tools of other types are handed back and not run.",
+            "and come back as calls for you to run. `mcp` and `file_search` are run here. "
+            "Tools of other types are handed back and not run.",
+            {"anyOf": [ref("OpenAIMcpServer"), ref("OpenAIFileSearch"), _OBJECT]},
+        ),
+        "tool_choice": either(
+            "`auto`, `none`, `required`, one function, `mcp` with its `server_label`, `file_search`, or "
+            "`allowed_tools`.",
+            _TEXT,
             _OBJECT,
         ),
-        "tool_choice": either("`auto`, `none`, `required`, one function, or `allowed_tools`.", _TEXT, _OBJECT),
         "parallel_tool_calls": {"description": "Whether one answer may hold several calls.", "default": True},
         "text": {"description": "Form of the answer: `format` is text, json_object or json_schema."},
         "reasoning": {"description": "How much a model that can think thinks first. Others ignore it."},
@@ -114,6 +148,44 @@ _WORDS: dict[str, dict[str, Schema]] = {
             for name in ("user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention")
         },
         "access_programs": {"type": "object", "description": _PASSED_ON},
+    },
+    "OpenAIMcpServer": {
+        "server_label": text("What you call the server; unique in the request.", pattern="^[a-zA-Z][a-zA-Z0-9_-]*$"),
+        "server_url": text("Where it is. Exactly one of this and the next two."),
+        "configuration_id": text("A configuration that was saved."),
+        "connector_id": text("There are none yet: answers 400."),
+        "server_description": text("What it is for, for the model."),
+        "authorization": text("A token for the server. Told to it alone: it is neither kept nor handed back."),
+        "headers": {"description": "Headers for the server, treated as `authorization` is."},
+        "allowed_tools": {"description": "The tools that the model may see: names, or a filter. Else all."},
+        "require_approval": {
+            "description": "Which calls need a yes of yours: `always`, `never`, or which of each. Those of neither do."
+        },
+    },
+    "OpenAIFileSearch": {
+        "vector_store_ids": many("The stores to search.", _TEXT, minItems=1),
+        "filters": {"description": "Which files to look at: `{type, key, value}`, or `and` and `or` of these."},
+        "max_num_results": whole("The most passages to find.", 1, 50),
+    },
+    "OpenAISentRanking": {
+        "ranker": text("`auto`, a name of OpenAI's, or `semantic`, `lexical`, `hybrid`."),
+        "score_threshold": number("The least score of a passage.", 0, 1),
+    },
+    "OpenAIInputApprovalAnswer": {
+        "approval_request_id": {"description": "The request that this answers."},
+        "approve": {"description": "Whether the call is to be made."},
+        "reason": {"description": "Why not, for the model."},
+    },
+    "OpenAIMcpCall": {
+        "output": {"description": "What the tool gave back, as text; null where it gave nothing back."},
+        "status": word("", ("in_progress", "completed", "incomplete", "failed")),
+    },
+    "OpenAIFileSearchCall": {
+        "results": {"description": "With `include: [file_search_call.results]`; otherwise null."},
+        "status": word("", ("in_progress", "completed", "incomplete", "failed")),
+    },
+    "OpenAIMcpApprovalRequest": {
+        "server_label": {"description": "The server; `functions` for a function that this server runs."},
     },
     "OpenAISentFormat": {
         "type": word("", ("text", "json_object", "json_schema")),

@@ -16,6 +16,7 @@ Tag: TypeAlias = Literal[
     "Rules",
     "Prompts",
     "MCP configurations",
+    "Functions",
     "Models",
     "Files",
     "Vector stores",
@@ -36,6 +37,7 @@ TAGS: dict[Tag, str] = {
     "Rules": "Reusable instructions, attached to what they are for.",
     "Prompts": "Templates with variables, in versions.",
     "MCP configurations": "Servers of tools that requests name by `configuration_id`, with their credentials.",
+    "Functions": "What this server calls for models, at addresses that the organization registered.",
     "Models": "Who can answer.",
     "Files": "What requests name by `file_id`. The first paths have OpenAI's shapes, the others the platform's.",
     "Vector stores": "Files that are found by what they say. The first paths have OpenAI's shapes, the others the "

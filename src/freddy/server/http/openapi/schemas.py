@@ -84,7 +84,7 @@ class Types:
             return {"type": _SCALARS[kind]}
         if kind is type(None):
             return {"type": "null"}
-        if kind is Raw:
+        if kind in (Raw, object):
             return {}
         if isinstance(kind, type) and issubclass(kind, Struct):
             return self.add(kind)

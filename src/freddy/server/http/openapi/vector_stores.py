@@ -2,9 +2,12 @@
 
 from typing import Literal
 
-from freddy.server.core import filtering
+from freddy.server.core import filtering, stocking
 from freddy.server.core.files import MOST as MOST_SENT
+from freddy.server.dialects import hosted
+from freddy.server.dialects.freddy import vector_store_views as platform_views
 from freddy.server.dialects.freddy import vector_stores as platform
+from freddy.server.dialects.openai import vector_store_views as openai_views
 from freddy.server.dialects.openai import vector_stores as openai
 from freddy.server.http.openapi.paths import Area, Operation
 from freddy.server.http.openapi.schemas import (
@@ -44,7 +47,7 @@ _ATTRIBUTES: Schema = {
 _FILE_ID = text("The id of an uploaded file.")
 _EXPIRES: Schema = thing(
     "The store goes so many days after it was last used.",
-    {"anchor": {"const": "last_active_at"}, "days": whole("Days.", 1, openai.LONGEST_LIFE)},
+    {"anchor": {"const": "last_active_at"}, "days": whole("Days.", 1, stocking.LONGEST_LIFE)},
     required=("anchor", "days"),
 )
 
@@ -52,38 +55,38 @@ _EXPIRES: Schema = thing(
 def _components() -> dict[str, Schema]:
     found: dict[str, Schema] = {}
     names: dict[type, str] = {
-        openai.StoreView: "OpenAIVectorStore",
-        openai.StoreList: "OpenAIVectorStoreList",
-        openai.StoreDeleted: "OpenAIVectorStoreDeleted",
-        openai.FileCounts: "OpenAIVectorStoreFileCounts",
-        openai.ExpiresAfter: "OpenAIVectorStoreExpiry",
-        openai.StoreFileView: "OpenAIVectorStoreFile",
-        openai.StoreFileList: "OpenAIVectorStoreFileList",
-        openai.StoreFileDeleted: "OpenAIVectorStoreFileDeleted",
-        openai.LastError: "OpenAIVectorStoreFileError",
-        openai.StaticChunking: "OpenAIStaticChunking",
-        openai.StaticSizes: "OpenAIChunkSizes",
-        openai.FileBatch: "OpenAIVectorStoreFileBatch",
-        openai.FileContent: "OpenAIVectorStoreFileContent",
-        openai.TextContent: "OpenAIVectorStoreText",
-        openai.SearchResult: "OpenAIVectorStoreSearchResult",
-        openai.SearchResults: "OpenAIVectorStoreSearchResults",
+        openai_views.StoreView: "OpenAIVectorStore",
+        openai_views.StoreList: "OpenAIVectorStoreList",
+        openai_views.StoreDeleted: "OpenAIVectorStoreDeleted",
+        openai_views.FileCounts: "OpenAIVectorStoreFileCounts",
+        openai_views.ExpiresAfter: "OpenAIVectorStoreExpiry",
+        openai_views.StoreFileView: "OpenAIVectorStoreFile",
+        openai_views.StoreFileList: "OpenAIVectorStoreFileList",
+        openai_views.StoreFileDeleted: "OpenAIVectorStoreFileDeleted",
+        openai_views.LastError: "OpenAIVectorStoreFileError",
+        openai_views.StaticChunking: "OpenAIStaticChunking",
+        openai_views.StaticSizes: "OpenAIChunkSizes",
+        openai_views.FileBatch: "OpenAIVectorStoreFileBatch",
+        openai_views.FileContent: "OpenAIVectorStoreFileContent",
+        openai_views.TextContent: "OpenAIVectorStoreText",
+        openai_views.SearchResult: "OpenAIVectorStoreSearchResult",
+        openai_views.SearchResults: "OpenAIVectorStoreSearchResults",
     }
     types = Types(found, "OpenAI", words=_WORDS, names=names)
     for answer in names:
         types.add(answer)
     written = Types(found, "VectorStore", words=_WORDS)
     for answer in (
-        platform.VectorStoreAnswer,
-        platform.VectorStores,
-        platform.VectorStoreRemoved,
-        platform.VectorStoreUsageAnswer,
-        platform.VectorStoreFileAnswer,
-        platform.VectorStoreFilesAnswer,
-        platform.VectorStoreFilesAddedAnswer,
-        platform.VectorStoreUpload,
-        platform.VectorStoreFileStatusAnswer,
-        platform.VectorStoreFileLogAnswer,
+        platform_views.VectorStoreAnswer,
+        platform_views.VectorStores,
+        platform_views.VectorStoreRemoved,
+        platform_views.VectorStoreUsageAnswer,
+        platform_views.VectorStoreFileAnswer,
+        platform_views.VectorStoreFilesAnswer,
+        platform_views.VectorStoreFilesAddedAnswer,
+        platform_views.VectorStoreUpload,
+        platform_views.VectorStoreFileStatusAnswer,
+        platform_views.VectorStoreFileLogAnswer,
     ):
         written.add(answer)
     return found | _SENT
@@ -128,7 +131,7 @@ _SENT: dict[str, Schema] = {
                     "",
                     {
                         "max_chunk_size_tokens": whole(
-                            "Tokens of a chunk.", openai.SMALLEST_CHUNK, openai.LARGEST_CHUNK
+                            "Tokens of a chunk.", stocking.SMALLEST_CHUNK, stocking.LARGEST_CHUNK
                         ),
                         "chunk_overlap_tokens": whole("Of them those of the chunk before: at most half.", 0),
                     },
@@ -180,8 +183,8 @@ _SENT: dict[str, Schema] = {
     "OpenAIVectorStoreFileBatchCreate": thing(
         "Files for a store: `file_ids`, all alike, or `files`, each with its own.",
         {
-            "file_ids": many("Their ids.", {"type": "string"}, maxItems=openai.MOST_OF_BATCH),
-            "files": many("Each.", thing("", _FILE_FIELDS, required=("file_id",)), maxItems=openai.MOST_OF_BATCH),
+            "file_ids": many("Their ids.", {"type": "string"}, maxItems=stocking.MOST_AT_ONCE),
+            "files": many("Each.", thing("", _FILE_FIELDS, required=("file_id",)), maxItems=stocking.MOST_AT_ONCE),
             "attributes": _ATTRIBUTES,
             "chunking_strategy": ref("ChunkingStrategy"),
         },
@@ -192,15 +195,26 @@ _SENT: dict[str, Schema] = {
             "query": either(
                 "A text, or several that are asked together.",
                 {"type": "string", "minLength": 1, "maxLength": openai.LONGEST_QUERY},
-                {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": openai.MOST_QUERIES},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": stocking.MOST_QUERIES},
             ),
             "filters": ref("AttributeFilter"),
-            "max_num_results": whole("Chunks to find.", 1, openai.MOST_RESULTS, default=openai.DEFAULT_RESULTS),
+            "max_num_results": whole("Chunks to find.", 1, stocking.MOST_RESULTS, default=openai.DEFAULT_RESULTS),
             "ranking_options": thing(
                 "What is best.",
                 {
-                    "ranker": word("By which the chunks are put in order.", openai.RANKERS, default="auto"),
+                    "ranker": text(
+                        f"What decides the order: {', '.join(hosted.RANKERS)}, or a name of OpenAI's such as "
+                        "`default-2024-11-15`.",
+                        default="auto",
+                    ),
                     "score_threshold": number("The lowest score.", 0, 1, default=0),
+                    "hybrid_search": thing(
+                        "How much meaning and words count, in proportion.",
+                        {
+                            "embedding_weight": number("Meaning.", 0, 1_000_000, default=1),
+                            "text_weight": number("Words.", 0, 1_000_000, default=1),
+                        },
+                    ),
                 },
             ),
             "rewrite_query": flag("Accepted; has no effect.", default=False),
@@ -211,7 +225,7 @@ _SENT: dict[str, Schema] = {
     "VectorStoreUpdate": thing("What is to be different.", _PLATFORM_FIELDS),
     "VectorStoreFileAdd": thing(
         "A file for a store, or several that are alike.",
-        _FILE_FIELDS | {"file_ids": many("Their ids.", {"type": "string"}, maxItems=platform.MOST_FILES)},
+        _FILE_FIELDS | {"file_ids": many("Their ids.", {"type": "string"}, maxItems=stocking.MOST_AT_ONCE)},
     ),
     "VectorStoreFileAdded": either(
         "The file; all of them, where several were asked for.",
@@ -258,7 +272,10 @@ _WORDS: dict[str, dict[str, Schema]] = {
     },
     "OpenAIVectorStoreFile": _COUNTED | {"id": {"description": "That of the file."}, "attributes": _ATTRIBUTES},
     "OpenAIVectorStoreFileBatch": {"id": {"description": "Begins with `vsfb_`."}},
-    "OpenAIVectorStoreSearchResults": {"data": {"description": "The best first."}},
+    "OpenAIVectorStoreSearchResults": {
+        "data": {"description": "The best first."},
+        "warnings": {"description": "What was not done as asked, where there is such a thing."},
+    },
     "OpenAIVectorStoreSearchResult": {
         "score": {"description": "0 to 1, the higher the better; comparable within one search."},
         "attributes": _ATTRIBUTES,

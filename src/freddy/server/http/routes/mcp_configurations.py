@@ -38,6 +38,7 @@ class McpConfigurationRoutes:
             route("PATCH", one, self.update),
             route("DELETE", one, self.delete),
             route("POST", one + "/test", self.test),
+            route("GET", "/v1/mcp/servers", self.servers),
         ]
 
     async def create(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,6 +79,11 @@ class McpConfigurationRoutes:
     async def test(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = require(scope["caller"], "mcp:write", _organization(scope))
         await send_json(send, wire.encode_test(await self._configurations.test(caller, _id(scope))))
+
+    async def servers(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = require(scope["caller"], "mcp:read", _organization(scope))
+        found, _ = await self._configurations.list(caller, Listing(limit=_MOST), enabled=True)
+        await send_json(send, wire.encode_servers([self._told(kept) for kept in found]))
 
     def _told(self, kept: Kept[Configuration]) -> wire.Told:
         return wire.Told(kept, self._configurations.connection(kept))

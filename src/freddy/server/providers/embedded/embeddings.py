@@ -185,13 +185,7 @@ class MiniLm:
         """Leaves what went wrong in `_fault`: who waits may be gone, and others may come."""
         self._fault = None
         try:
-            if importlib.util.find_spec("xllamacpp") is None:
-                self._fault = EngineUnavailable(
-                    "the engine is not installed, or has no build for this platform",
-                    "install freddy-gateway[embedded], or set embeddings.model to a model of an upstream",
-                )
-                return
-            await asyncio.to_thread(self._prepare, self._progress())
+            await asyncio.to_thread(self._prepare_for_engine)
             await self._engine.switch(Choice(minilm.MINILM.name, lambda: self._prepare(self._progress())))
         except Unavailable as error:
             self._fault = error
@@ -207,6 +201,15 @@ class MiniLm:
                 self._again_at = asyncio.get_running_loop().time() + self._rest
                 told = {"model": NAME, "reason": self._fault.reason, "cure": self._fault.cure}
                 log.warning("embedding_model_unavailable", extra=told)
+
+    def _prepare_for_engine(self) -> None:
+        """Nothing is fetched for an engine that is not there."""
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise EngineUnavailable(
+                "the engine is not installed, or has no build for this platform",
+                "install freddy-gateway[embedded], or set embeddings.model to a model of an upstream",
+            )
+        self._prepare(self._progress())
 
     def _unavailable(self, fault: Unavailable) -> errors.ProviderUnavailable:
         waits = self._starting is not None or self._engine.state.phase in ("starting", "restarting")

