@@ -111,7 +111,10 @@ class Reasoning(Struct, frozen=True, tag_field="kind", tag="reasoning", omit_def
 
 
 class FunctionCall(Struct, frozen=True, tag_field="kind", tag="function_call", omit_defaults=True):
-    """`arguments` is JSON text (free text in a `custom` call); `call_id` joins the call to its output."""
+    """`arguments` is JSON text (free text in a `custom` call); `call_id` joins the call to its output.
+
+    `turn` as in `HostedCall`.
+    """
 
     id: str
     call_id: str
@@ -120,6 +123,7 @@ class FunctionCall(Struct, frozen=True, tag_field="kind", tag="function_call", o
     status: Status = "completed"
     form: CallForm = "function"
     namespace: str | None = None
+    turn: int = 0
 
 
 class FunctionOutput(Struct, frozen=True, tag_field="kind", tag="function_output", omit_defaults=True):
@@ -218,7 +222,8 @@ class HostedCall(Struct, frozen=True, tag_field="kind", tag="hosted_call", omit_
 class ApprovalRequest(Struct, frozen=True, tag_field="kind", tag="approval_request", omit_defaults=True):
     """A call that waits for a yes or a no: of a tool of the server `server_label`, or (None) of a function.
 
-    `call_id` is the call's: of a function it is an item of its own. `expires_at` is in Unix seconds.
+    `call_id` is the call's: of a function it is an item of its own. `expires_at` is in Unix seconds. `turn` as in
+    `HostedCall`.
     """
 
     id: str
@@ -228,6 +233,7 @@ class ApprovalRequest(Struct, frozen=True, tag_field="kind", tag="approval_reque
     server_label: str | None = None
     offered: str | None = None
     expires_at: int | None = None
+    turn: int = 0
 
 
 class ApprovalAnswer(Struct, frozen=True, tag_field="kind", tag="approval_answer", omit_defaults=True):

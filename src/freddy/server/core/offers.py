@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -73,19 +73,30 @@ def choice(asked: toolspec.ToolChoice, offers: Sequence[Offer]) -> toolspec.Tool
     """The choice in names of functions that are offered; a choice of tools that are not there is none."""
     match asked:
         case toolspec.Hosted():
-            return _among(tuple(_names(asked, offers)), "required")
+            names = tuple(_names(asked, offers))
+            return toolspec.Named(names[0]) if len(names) == 1 else _among(names, "required")
         case toolspec.Allowed(names, mode, hosted) if hosted:
             return _among((*names, *(name for one in hosted for name in _names(one, offers))), mode)
         case _:
             return asked
 
 
-def _among(names: tuple[str, ...], mode: str) -> toolspec.ToolChoice:
-    if not names:
-        return "none"
-    if mode != "required":
-        return toolspec.Allowed(names, "auto")
-    return toolspec.Named(names[0]) if len(names) == 1 else toolspec.Allowed(names, "required")
+def of_caller_alone(asked: toolspec.ToolChoice, offers: Sequence[Offer]) -> toolspec.ToolChoice:
+    """As much of a choice in names as is left where no more may be called here."""
+    names = tuple(one.function.name for one in offers if not one.here)
+    match asked:
+        case "none":
+            return asked
+        case toolspec.Named(name):
+            return asked if name in names else "none"
+        case toolspec.Allowed(allowed, mode):
+            return _among(tuple(name for name in names if name in allowed), mode)
+        case _:
+            return _among(names, "required" if asked == "required" else "auto")
+
+
+def _among(names: tuple[str, ...], mode: Literal["auto", "required"]) -> toolspec.ToolChoice:
+    return toolspec.Allowed(names, mode) if names else "none"
 
 
 def _names(asked: toolspec.Hosted, offers: Sequence[Offer]) -> Iterable[str]:

@@ -7,51 +7,68 @@ from freddy.server.core import items
 from freddy.server.core.offers import plain_name
 
 _PLAIN: Final = (items.Message, items.Reasoning, items.FunctionOutput, items.Other)
+_SOURCE: Final = "hosted"
 DENIED: Final = "The user did not approve this call. Do not repeat it: go on without it, or ask what to do."
 
 
 def readable(said: Sequence[items.Item]) -> tuple[items.Readable, ...]:
     """Calls of one turn stand together, before their outputs: the model made them at once.
 
-    A call that nobody answered, and a call of a function that waits for an approval, are left out.
+    A call that nobody answered, and a call of a function that waits for an approval, are left out. The output of one
+    that was approved or denied later stands where those of the other calls of its turn do: vendors want it there.
     """
     if all(type(item) in _PLAIN for item in said):
         return tuple(said)  # type: ignore[arg-type]
-    answered = {item.call_id for item in said if isinstance(item, items.FunctionOutput)}
-    unapproved = {
-        item.call_id for item in said if isinstance(item, items.ApprovalRequest) and item.server_label is None
-    } - answered
+    asked = {item.call_id for item in said if isinstance(item, items.ApprovalRequest) and item.server_label is None}
+    late = {item.call_id: item for item in said if isinstance(item, items.FunctionOutput) and item.call_id in asked}
     denied = _denied(said)
-    told: list[items.Readable] = []
-    outputs: list[items.FunctionOutput] = []
-    turn: int | None = None
+    telling = _Telling()
     for item in said:
         match item:
-            case items.HostedCall():
-                if outputs and item.turn != turn:
-                    told += outputs
-                    outputs = []
-                turn = item.turn
-                if item.status in ("completed", "failed"):
-                    call, output = as_function(item)
-                    told.append(call)
-                    outputs.append(output)
-            case items.ApprovalRequest(id=id_):
-                if id_ in denied and item.server_label is not None:
-                    told.append(_call_of(item))
-                    outputs.append(_refusal(item, denied[id_]))
-            case items.FunctionCall(call_id=call_id):
-                if call_id not in unapproved:
-                    told.append(item)
-            case items.McpTools() | items.ApprovalAnswer():
-                continue
+            case items.HostedCall(status=("completed" | "failed"), turn=turn):
+                telling.call(turn, *as_function(item))
+            case items.ApprovalRequest(id=id_, turn=turn) if id_ in denied and item.server_label is not None:
+                telling.call(turn, _call_of(item), _refusal(item, denied[id_]))
+            case items.FunctionCall(call_id=call_id, turn=turn) if call_id not in asked:
+                telling.call(turn, item)
+            case items.FunctionCall(call_id=call_id, turn=turn) if call_id in late:
+                telling.call(turn, item, late.pop(call_id))
+            case items.FunctionOutput(call_id=call_id) if call_id in asked and call_id not in late:
+                continue  # it was told with its call
             case items.Message() | items.Reasoning() | items.FunctionOutput() | items.Other():
-                told += outputs
-                outputs = []
-                told.append(item)
+                telling.other(item)
+            case items.ApprovalAnswer():
+                telling.flush()  # what was called behind it was not called with what stands before it
+            case items.McpTools() | items.HostedCall() | items.ApprovalRequest() | items.FunctionCall():
+                continue
             case _:
                 assert_never(item)
-    return (*told, *outputs)
+    telling.flush()
+    return tuple(telling.told)
+
+
+class _Telling:
+    """`told` so far; the outputs of the calls of the last `turn` wait for the others of that turn."""
+
+    def __init__(self) -> None:
+        self.told: list[items.Readable] = []
+        self._outputs: list[items.FunctionOutput] = []
+        self._turn: int | None = None
+
+    def call(self, turn: int, call: items.FunctionCall, *outputs: items.FunctionOutput) -> None:
+        if turn != self._turn:
+            self.flush()
+        self._turn = turn
+        self.told.append(call)
+        self._outputs += outputs
+
+    def other(self, item: items.Readable) -> None:
+        self.flush()
+        self.told.append(item)
+
+    def flush(self) -> None:
+        self.told += self._outputs
+        self._outputs.clear()
 
 
 def as_function(call: items.HostedCall) -> tuple[items.FunctionCall, items.FunctionOutput]:
@@ -59,7 +76,9 @@ def as_function(call: items.HostedCall) -> tuple[items.FunctionCall, items.Funct
     parts = call.parts if call.error is None else (items.Text(f"Error: {call.error}"), *call.parts)
     return (
         items.FunctionCall(id=call.id, call_id=call.call_id, name=name, arguments=call.arguments),
-        items.FunctionOutput(id=call.id, call_id=call.call_id, parts=parts or (items.Text(""),), name=name),
+        items.FunctionOutput(
+            id=call.id, call_id=call.call_id, parts=parts or (items.Text(""),), name=name, source=_SOURCE
+        ),
     )
 
 

@@ -26,6 +26,7 @@ class Run(Struct, frozen=True, kw_only=True):
 
     `offers` are what the model may call; not `opened`, there are more of them to be looked up. `began` is the place in
     the output where the last turn began. `parallel`: the model may make several calls at once, and they are run so.
+    `answers` are those of the input, to requests for approval, that nothing was done about before.
     """
 
     response: Response
@@ -52,6 +53,7 @@ class Run(Struct, frozen=True, kw_only=True):
     opened: bool = True
     began: int = 0
     parallel: bool = False
+    answers: tuple[items.ApprovalAnswer, ...] = ()
 
     @property
     def usage(self) -> Usage | None:
@@ -223,20 +225,17 @@ def first_turn(run: Run) -> Turn:
 
 def _works(run: Run) -> bool:
     """Whether there may be something to be done here besides asking the model once."""
-    return any(one.here for one in run.offers) or any(
-        isinstance(item, items.ApprovalAnswer) for item in run.response.request.input
-    )
+    return bool(run.answers) or any(one.here for one in run.offers)
 
 
 def _unsettled(run: Run) -> Iterator[Settled]:
-    """The answers of the input that nothing was done about yet."""
-    answers = [item for item in run.response.request.input if isinstance(item, items.ApprovalAnswer)]
-    if not answers:
+    """The answers that nothing was done about yet."""
+    if not run.answers:
         return
     asked = {item.id: item for item in run.context if isinstance(item, items.ApprovalRequest)}
     taken = {item.approval_id for item in run.output if isinstance(item, items.HostedCall)}
     answered = {item.call_id for item in (*run.context, *run.output) if isinstance(item, items.FunctionOutput)}
-    for answer in answers:
+    for answer in run.answers:
         request = asked.get(answer.request_id)
         if request is None:
             continue
@@ -252,7 +251,7 @@ def _waiting(run: Run) -> Iterator[items.HostedCall | items.FunctionCall]:
     """Calls of tools that this server runs which nobody has answered, in their order."""
     here = {one.function.name: one for one in run.offers if one.here and one.work is None}
     answered = {item.call_id for item in (*run.context, *run.output) if isinstance(item, items.FunctionOutput)}
-    for call in approved_functions(run):
+    for call in _approved_functions(run):
         if call.call_id not in answered:
             yield call
     for item in run.output:
@@ -265,13 +264,9 @@ def _waiting(run: Run) -> Iterator[items.HostedCall | items.FunctionCall]:
                 yield item
 
 
-def approved_functions(run: Run) -> Iterator[items.FunctionCall]:
+def _approved_functions(run: Run) -> Iterator[items.FunctionCall]:
     """Calls of functions that an earlier response asked approval for, and the input grants."""
-    granted = {
-        item.request_id
-        for item in run.response.request.input
-        if isinstance(item, items.ApprovalAnswer) and item.approve
-    }
+    granted = {answer.request_id for answer in run.answers if answer.approve}
     if not granted:
         return
     meant = {
@@ -287,7 +282,11 @@ def approved_functions(run: Run) -> Iterator[items.FunctionCall]:
 def call_ids(run: Run) -> frozenset[str]:
     """Those of all calls that the model reads of."""
     said = (*run.context, *run.output)
-    return frozenset(item.call_id for item in said if isinstance(item, items.FunctionCall | items.HostedCall))
+    return frozenset(
+        item.call_id
+        for item in said
+        if isinstance(item, items.FunctionCall | items.HostedCall | items.ApprovalRequest)
+    )
 
 
 def most_calls(run: Run) -> int:
@@ -353,18 +352,15 @@ def _turn(run: Run) -> Turn:
 
 def _choice(run: Run) -> toolspec.ToolChoice:
     """What must be called was called once; and where no more may be called here, the model must do without."""
-    asked = offers.choice(run.response.request.tool_choice, run.offers)
-    made = len(_made(run)) if run.output else 0
-    if not made:
-        return asked
-    if made >= most_calls(run):
-        of_caller = tuple(one.function.name for one in run.offers if not one.here)
-        if isinstance(asked, toolspec.Allowed):
-            of_caller = tuple(name for name in of_caller if name in asked.names)
-        return toolspec.Allowed(of_caller) if of_caller and asked != "none" else "none"
-    if isinstance(asked, toolspec.Allowed):
-        return replace(asked, mode="auto")
-    return "auto" if asked in ("required",) or isinstance(asked, toolspec.Named) else asked
+    wanted = run.response.request.tool_choice
+    choice = offers.choice(wanted, run.offers)
+    if not _works(run):
+        return choice
+    made = len(_made(run))
+    if made and choice != "none":
+        allowed = isinstance(wanted, toolspec.Allowed) and isinstance(choice, toolspec.Allowed)
+        choice = replace(choice, mode="auto") if allowed else "auto"
+    return offers.of_caller_alone(choice, run.offers) if made >= most_calls(run) else choice
 
 
 def _ended(run: Run) -> Response:
@@ -410,5 +406,7 @@ def _incomplete(run: Run) -> IncompleteReason | None:
         return "content_filter"
     # Calls were answered, and there was nothing left to read the answers with.
     limit, used = run.response.request.max_output_tokens, run.usage
-    unread = isinstance(run.output[-1], items.HostedCall | items.FunctionOutput) if run.output else False
-    return "max_output_tokens" if unread and limit is not None and used and used.output_tokens >= limit else None
+    if limit is None or used is None or used.output_tokens < limit or not run.output:
+        return None
+    unread = isinstance(run.output[-1], items.HostedCall | items.FunctionOutput)
+    return "max_output_tokens" if unread and not _asks_caller(run, run.output[run.began : run.accounted]) else None

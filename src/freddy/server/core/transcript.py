@@ -42,7 +42,7 @@ class Transcript:
         self._offers = {one.function.name: one for one in offers}
         self._turn = turn
         self._expires_at = expires_at
-        self._taken = taken
+        self._taken = set(taken)
         self._open: _Message | _Reasoning | None = None
         self._calls: dict[int, _Call | _Hosted | _Asked] = {}
         self._waiting: list[_Message | _Reasoning] = []
@@ -115,7 +115,9 @@ class Transcript:
         begun.sort(key=lambda item: item.index)
         self._calls, self._waiting, self._open = {}, [], None
         for item in begun:
-            yield from item.close(status if item is begun[-1] else "completed")
+            # A call that nobody will answer ends with the turn that broke off, though it was whole.
+            last = item is begun[-1] or isinstance(item, _Hosted)
+            yield from item.close(status if last else "completed")
         for item in begun:
             if isinstance(item, _Call) and item.approve and status == "completed":
                 asked = _Asked(self._place(), self._request(item.call))
@@ -220,6 +222,7 @@ class Transcript:
                 status="in_progress",
                 form=form,
                 namespace=function.namespace if function else None,
+                turn=self._turn,
             )
             return _Call(place, item, approve=offer is not None and offer.here and offer.approve)
         hosted = items.HostedCall(
@@ -234,7 +237,9 @@ class Transcript:
         return _Asked(place, self._request(hosted)) if offer.approve else _Hosted(place, hosted)
 
     def _call_id(self, given: str | None) -> str:
-        return given if given and given not in self._taken else self._new_id(ids.CALL)
+        call_id = given if given and given not in self._taken else self._new_id(ids.CALL)
+        self._taken.add(call_id)
+        return call_id
 
     def _request(self, call: items.FunctionCall | items.HostedCall) -> items.ApprovalRequest:
         hosted = call if isinstance(call, items.HostedCall) else None
@@ -246,6 +251,7 @@ class Transcript:
             server_label=hosted.work.server_label if hosted and isinstance(hosted.work, items.Mcp) else None,
             offered=hosted.offered if hosted else None,
             expires_at=self._expires_at,
+            turn=self._turn,
         )
 
 

@@ -112,13 +112,18 @@ def cut(text: str, chunking: Chunking, form: Form = "prose") -> list[Cut]:
 
 
 def windows(text: str, most: int) -> list[str]:
-    """The text in parts of about the same size that are no longer than `most` tokens: what an embedder reads at once."""
+    """The text in parts of about the same size, none longer than `most` tokens: what an embedder reads at once."""
     whole = tokens(text)
     if whole <= most:
         return [text]
-    # A little more than an even share: pieces end at blanks, and a last one of three words says nothing.
-    share = math.ceil(1.1 * whole / math.ceil(whole / most))
-    return [text[start:end] for start, end, _ in _pieces(text, 0, len(text), most=min(share, most))]
+    parts: list[str] = []
+    start, left = 0, math.ceil(whole / (0.9 * most))
+    while start < len(text):
+        end = len(text) if left <= 1 else _blank(text, start, start + math.ceil((len(text) - start) / left))
+        # Where words are longer than elsewhere, an even part of the characters has too many tokens.
+        parts += [text[first:last] for first, last, _ in _pieces(text, start, end, most=most)]
+        start, left = end, left - 1
+    return parts
 
 
 def _packed(text: str, atoms: Sequence[_Atom], chunking: Chunking) -> Iterator[Cut]:
@@ -141,6 +146,8 @@ def _packed(text: str, atoms: Sequence[_Atom], chunking: Chunking) -> Iterator[C
         first, done = last, last
         while first > 0 and sums[done] - sums[first - 1] <= chunking.overlap:
             first -= 1
+        while first < done and not atoms[first].tokens:
+            first += 1
 
 
 def _joint(atoms: Sequence[_Atom], sums: Sequence[float], done: int, last: int) -> int:
@@ -227,14 +234,18 @@ def _pieces(text: str, start: int, end: int, *, most: int) -> Iterator[tuple[int
             guess = max(1, min(guess - 1, int((stop - start) * most / size * 0.95)))
             continue
         if stop < end:
-            blank = max(text.rfind(" ", start, stop), text.rfind("\n", start, stop))
-            if blank > start + (stop - start) // 2:
-                stop = blank + 1
-                size = tokens(text[start:stop])
+            stop = _blank(text, start, stop)
+            size = tokens(text[start:stop])
         yield start, stop, size
         start = stop
         if size < most * 0.7:
             guess = 2 * guess
+
+
+def _blank(text: str, start: int, stop: int) -> int:
+    """Behind the last blank before `stop`, but not long before."""
+    blank = max(text.rfind(" ", start, stop), text.rfind("\n", start, stop))
+    return blank + 1 if blank > start + (stop - start) // 2 else stop
 
 
 class _Prose:
@@ -276,7 +287,7 @@ class _Prose:
                 self._depth = _STUCK
             elif heading := _HEADING.match(line):
                 yield self._heading(start, end, level=len(heading[1]))
-            elif self._depth >= _PARAGRAPH and len(line) <= 200 and _is_underlined(line, following):
+            elif self._depth not in (_SENTENCE, _SAME_LINE) and len(line) <= 200 and _is_underlined(line, following):
                 level = 1 if following.lstrip().startswith("=") else 2
                 yield self._heading(start, spans[place][1], level=level)
                 place += 1

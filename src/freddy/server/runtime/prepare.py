@@ -8,7 +8,7 @@ from freddy.server.core.accounts import Caller
 from freddy.server.core.request import DEFAULT_MODEL, Request, ThreadRef
 from freddy.server.core.response import Response
 from freddy.server.core.ruling import Ruling
-from freddy.server.core.run import CallModel, Run, decide, first_turn
+from freddy.server.core.run import CallModel, Run, approved_functions, decide, first_turn
 from freddy.server.core.turn import Turn
 from freddy.server.ports.world import Clock, IdSource
 from freddy.server.resources.assistants import Assistants, Settled
@@ -125,6 +125,8 @@ class Preparation:
             opened=toolbox is None or toolbox.known,
             parallel=_parallel(request, route),
         )
+        if self._tools is not None and (approved := {call.name for call in approved_functions(run)}):
+            toolbox = await self._tools.with_functions(toolbox, request, caller, names=approved)
         return Prepared(run, route, toolbox)
 
     async def _settled(self, request: Request, caller: Caller) -> Settled:

@@ -111,14 +111,14 @@ class Runner:
                 f"{model.profile.provider} ended before its answer did"
             )
         except errors.FreddyError as error:
-            yield [*turning.close("incomplete"), events.Failed(error.as_failure(), error.usage, turning.choice)]
+            yield [*_broken_off(turning, citing), events.Failed(error.as_failure(), error.usage, turning.choice)]
         except asyncio.CancelledError as stopped:
-            yield [*turning.close("incomplete"), replace(_stopped(stopped), choice=turning.choice)]
+            yield [*_broken_off(turning, citing), replace(_stopped(stopped), choice=turning.choice)]
         except Exception:  # noqa: BLE001
             # A fault in an adapter ends this run like any failure: what was said before it is kept.
             _log.exception("model_fault", extra={"response_id": run.response.id})
             failure = errors.Internal("Internal server error").as_failure()
-            yield [*turning.close("incomplete"), events.Failed(failure, choice=turning.choice)]
+            yield [*_broken_off(turning, citing), events.Failed(failure, choice=turning.choice)]
 
     async def _open(self, run: Run, toolbox: Toolbox) -> AsyncGenerator[list[events.Event], None]:
         try:
@@ -274,6 +274,13 @@ def _citing(run: Run) -> Citing | None:
         for passage in item.work.found
     ]
     return Citing(found) if found else None
+
+
+def _broken_off(turning: Transcript, citing: Citing | None) -> Iterator[events.Event]:
+    """The end of a turn that did not come to its own."""
+    if citing is not None:
+        yield from turning.feed(citing.close())
+    yield from turning.close("incomplete")
 
 
 def _stopped(stopped: asyncio.CancelledError) -> events.Failed | events.Cancelled:

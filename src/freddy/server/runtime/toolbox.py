@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -113,6 +113,17 @@ class Tools:
             return None
         return Toolbox(self._means, request.tools, functions=functions, searches=searches, servers=servers)
 
+    async def with_functions(
+        self, toolbox: "Toolbox | None", request: Request, caller: Caller, *, names: Collection[str]
+    ) -> "Toolbox | None":
+        """Also with the server's functions of these names: a call that was approved is made, offered again or not."""
+        functions = await self._means.functions.find(caller.organization_id, tuple(names))
+        if toolbox is not None:
+            return toolbox.knowing(functions)
+        if not functions:
+            return None
+        return Toolbox(self._means, request.tools, functions=functions, searches=(), servers={})
+
     async def with_search(
         self, tools: tuple[toolspec.ToolSpec, ...], caller: Caller, store_ids: Sequence[str]
     ) -> tuple[tuple[toolspec.ToolSpec, ...], Sequence[str]]:
@@ -180,6 +191,16 @@ class Toolbox:
         self._functions = functions
         self._searches = tuple(searches)
         self._servers = servers
+
+    def knowing(self, functions: Mapping[str, ServerFunction]) -> "Toolbox":
+        """The same, which can also answer calls of these."""
+        return Toolbox(
+            self._means,
+            self._specs,
+            functions={**functions, **self._functions},
+            searches=self._searches,
+            servers=self._servers,
+        )
 
     @property
     def labels(self) -> frozenset[str]:

@@ -16,6 +16,7 @@ from freddy.server.knowledge import indexing, retrieval
 from freddy.server.knowledge.extract import Extractor
 from freddy.server.knowledge.files import Files
 from freddy.server.knowledge.ingestion import Ingestion, Pace
+from freddy.server.knowledge.sample_store import SampleStore
 from freddy.server.knowledge.vector_stores import Knowledge, Quotas
 from freddy.server.outward import CheckedOutward
 from freddy.server.ports.outward import Outward
@@ -194,4 +195,6 @@ async def _knowledge(
         chunking=Chunking(told.chunk_tokens, min(told.overlap_tokens, told.chunk_tokens // 2)),
         added=ingestion.wake,
     )
-    return knowledge, search
+    if not settings.development:
+        return knowledge, search
+    return knowledge, SampleStore(search, development.ORGANIZATIONS)
