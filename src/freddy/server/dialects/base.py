@@ -1,6 +1,6 @@
 """Owns what a dialect is: how one kind of caller spells requests, answers, events and errors. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
 from freddy.server.core.errors import Failure
@@ -22,6 +22,10 @@ class Dialect(Protocol):
 
     def decode_request(self, body: bytes, new_id: NewId) -> Request:
         """Raises `errors.InvalidJson`, `InvalidInput`, `InvalidValue` or `UnknownParameter`, each naming its param."""
+        ...
+
+    def decode_include(self, names: Iterable[str]) -> tuple[str, ...]:
+        """What is to be written besides, in the words of `Request.include`. Raises `errors.InvalidValue`."""
         ...
 
     def encode_response(self, response: Response) -> bytes: ...

@@ -1,5 +1,6 @@
 """Owns the dialect of /v1/model/response: `FREDDY`."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from freddy.server.core.errors import Failure
@@ -20,6 +21,9 @@ class Freddy:
 
     def decode_request(self, body: bytes, new_id: NewId) -> Request:
         return request.decode_request(body, new_id)
+
+    def decode_include(self, names: Iterable[str]) -> tuple[str, ...]:
+        return request.decode_include((f"include[{place}]", name) for place, name in enumerate(names))
 
     def encode_response(self, response_: Response) -> bytes:
         return response.encode_response(response_, units=self._units)

@@ -1,6 +1,7 @@
 """Owns how callers spell a request: the body of POST /v1/model/response becomes a `Request`."""
 
 import re
+from collections.abc import Iterable
 from typing import Final, Literal
 
 import msgspec
@@ -87,7 +88,7 @@ def decode_request(body: bytes, new_id: ids.NewId) -> Request:
 def _request(body: Fields, new_id: ids.NewId) -> Request:
     specs = tools.decode(body)
     tool_choice, hosted_choice = tools.choose(body, specs)
-    include = _include(body)
+    include = decode_include((place, each) for place, each in body.array("include"))
     store = body.flag("store", default=True)
     previous = body.identifier("previous_response_id")
     max_tool_calls = body.integer("max_tool_calls", 0)
@@ -132,9 +133,10 @@ def _given(body: Fields) -> tuple[Given, ...]:
     return tuple(dict.fromkeys(word for name, word in _GIVEN.items() if name in body))
 
 
-def _include(body: Fields) -> tuple[str, ...]:
+def decode_include(given: Iterable[tuple[str, object]]) -> tuple[str, ...]:
+    """The names that were given, each with its place."""
     names: dict[str, None] = {}
-    for place, each in body.array("include"):
+    for place, each in given:
         if each not in aliases.INCLUDE or type(each) is not str:
             raise errors.InvalidValue("include", f"must name only {', '.join(aliases.INCLUDE)} ({place} does not)")
         names[each] = None

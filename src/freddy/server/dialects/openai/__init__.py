@@ -1,5 +1,6 @@
 """The dialect of `POST /v1/responses`: OpenAI's shapes and nothing else."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from freddy.server.core.errors import Failure
@@ -33,6 +34,9 @@ class _OpenAI:
 
     def decode_request(self, body: bytes, new_id: NewId) -> Request:
         return request.decode(body, new_id)
+
+    def decode_include(self, names: Iterable[str]) -> tuple[str, ...]:
+        return request.decode_include(names)
 
     def encode_response(self, response_: Response) -> bytes:
         return response.encode(response_)

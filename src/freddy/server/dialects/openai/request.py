@@ -1,6 +1,6 @@
 """Owns reading the body of `POST /v1/responses` as a request."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -21,6 +21,13 @@ INCLUDABLE = {
     "reasoning.encrypted_content": "reasoning.encrypted",
     "message.output_text.logprobs": "message.logprobs",
 }
+
+
+def decode_include(names: Iterable[str], at: str = "include") -> tuple[str, ...]:
+    """In the words of `Request.include`."""
+    return tuple(shapes.pick(INCLUDABLE, name, f"{at}[{place}]") for place, name in enumerate(names))
+
+
 _EFFORTS: dict[str, request.Effort] = {
     "none": "off",
     "minimal": "minimal",
@@ -131,11 +138,7 @@ def decode(raw: bytes, new_id: ids.NewId, *, model: str | None = None) -> reques
     _check_together(body)
     specs, renamed = tools.decode(body.tools) if body.tools else _NO_TOOLS
     choice, choice_as_written = tools.decode_choice(body.tool_choice, specs)
-    include = (
-        tuple(shapes.pick(INCLUDABLE, name, f"include[{place}]") for place, name in enumerate(body.include))
-        if body.include
-        else ()
-    )
+    include = decode_include(body.include) if body.include else ()
     return request.Request(
         model=model,
         input=_input(body, new_id, renamed),

@@ -91,6 +91,14 @@ PARAMETERS: dict[str, Schema] = {
     "starting_after": _query(
         "starting_after", whole("Tell only events with a higher `sequence_number`.", -1, default=-1)
     ),
+    "include": _query(
+        "include",
+        {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "What is shown besides, in the words of the request's `include`: it adds to that.",
+        },
+    ),
     "limit": _query("limit", whole("Entries of a page.", 1, 100, default=20)),
     "order": _query("order", word("By time: the newest first, or the oldest.", ("desc", "asc"), default="desc")),
     "after": _query("after", text("The id that the page follows: the `last_id` of the one before.")),

@@ -94,7 +94,7 @@ class Area(Struct, frozen=True, kw_only=True):
 
 
 _PAGE = ("limit", "order", "after", "before")
-_FOLLOW = ("stream", "starting_after")
+_FOLLOW = ("stream", "starting_after", "include")
 _STREAMED = "With `stream` the answer is a stream of server-sent events. "
 _FREDDY, _OPENAI = "/v1/model/response", "/v1/responses"
 _UPLOADED = "/v1/organizations/{organization}/files"
@@ -234,7 +234,7 @@ OPERATIONS = (
         tag="OpenAI dialect",
         title="List input items",
         says="What the response was made from.",
-        query=_PAGE,
+        query=(*_PAGE, "include"),
         answer="OpenAIItemList",
         statuses=(400, 404),
     ),

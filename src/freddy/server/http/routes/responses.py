@@ -77,6 +77,9 @@ class ResponseRoutes:
         query = HttpRequest(scope).query_params
         caller = require(scope["caller"], "responses:read")
         response = await self._responses.get(scope["path_params"]["response_id"], caller)
+        if asked := dialect.decode_include((*query.getlist("include"), *query.getlist("include[]"))):
+            include = tuple(dict.fromkeys((*response.request.include, *asked)))
+            response = replace(response, request=replace(response.request, include=include))
         if paging.truth(query, "stream"):
             after = paging.whole_number(query, "starting_after", default=-1, low=-1)
             await body.read(scope, receive, limit=self._max_body_bytes)
@@ -122,10 +125,13 @@ class ResponseRoutes:
         await send_json(send, openai.encode_deleted(response_id))
 
     async def input_items(self, scope: Scope, receive: Receive, send: Send) -> None:
-        page = paging.page(HttpRequest(scope).query_params)
+        query = HttpRequest(scope).query_params
+        page = paging.page(query)
+        asked = openai.OPENAI.decode_include((*query.getlist("include"), *query.getlist("include[]")))
         caller = require(scope["caller"], "responses:read")
         found, more = await self._responses.input_items(scope["path_params"]["response_id"], caller, page)
-        await send_json(send, openai.encode_input_items(found, has_more=more))
+        encrypted, results = "reasoning.encrypted" in asked, "file_search.results" in asked
+        await send_json(send, openai.encode_input_items(found, has_more=more, encrypted=encrypted, results=results))
 
     async def _whole(self, response: Response, receive: Receive, send: Send, *, dialect: Dialect) -> None:
         ended: Response | None = None
