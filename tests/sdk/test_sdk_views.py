@@ -153,3 +153,19 @@ def test_the_synchronous_client_is_what_the_generator_makes():
     check = [sys.executable, str(ROOT / "scripts" / "unasync.py"), "--check"]
     done = subprocess.run(check, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_the_server_did_is_read_by_attribute():
+    listed = {"type": "mcp_list_tools", "id": "mcpl_1", "server_label": "sums", "tools": [{"name": "add"}]}
+    searched = {
+        "type": "file_search_call",
+        "id": "fs_1",
+        "queries": ["sky"],
+        "results": [{"file_id": "file_1", "filename": "sky.txt", "score": 0.5, "text": "Green."}],
+    }
+    asked = {"type": "approval_request", "id": "mcpr_1", "name": "add", "server_label": "sums"}
+    answer = types.Response({"output": [listed, searched, asked]})
+    tools, search, request = answer.items
+    assert [tool.name for tool in tools.tools] == ["add"]
+    assert (search.queries, search.results[0].filename) == (["sky"], "sky.txt")
+    assert (request.server_label, request.expires_at) == ("sums", None)

@@ -88,6 +88,15 @@ class InputMessage(TypedDict, total=False):
     tool_call_id: str
 
 
+class ApprovalAnswer(TypedDict, total=False):
+    """Says yes or no to an `approval_request` of an earlier response; `reason` is told to the model."""
+
+    type: Literal["approval_response", "mcp_approval_response"]
+    approval_request_id: str
+    approve: bool
+    reason: str
+
+
 # --- Tools ------------------------------------------------------------------------------------
 
 
@@ -103,7 +112,7 @@ class FunctionTool(TypedDict, total=False):
 
 
 class RankingOptions(TypedDict, total=False):
-    ranker: Literal["default", "semantic", "hybrid"]
+    ranker: Literal["default", "semantic", "lexical", "hybrid"]
     score_threshold: float
 
 

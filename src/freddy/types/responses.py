@@ -156,17 +156,106 @@ class CodeInterpreterOutput(View):
 
 
 class ApprovalRequest(View):
-    """A call that waits for your consent."""
+    """A call that waits for your consent. Answer it with an input
+    `{"type": "approval_response", "approval_request_id": request.id, "approve": True}`, in the same thread.
+
+    `server_label` is that of an MCP server, None where a function is to be called. `expires_at` is in Unix seconds.
+    """
 
     type: Literal["approval_request"]
     id: str
     status: str
+    tool_type: Literal["mcp", "function"]
     name: str | None
     arguments: str | None
     server_label: str | None
+    call_id: str
+    expires_at: int | None
 
 
-Item: TypeAlias = Message | FunctionCall | ToolCall | Image | CodeInterpreterOutput | ApprovalRequest | Unknown
+class FunctionCallOutput(View):
+    """What a function of the server gave back for the call with the same `call_id`."""
+
+    type: Literal["function_call_output"]
+    id: str
+    status: str
+    call_id: str
+    name: str | None
+    output: str
+
+
+class FoundPassage(View):
+    """A passage of a file that a search found; `score` goes from 0 to 1."""
+
+    file_id: str
+    filename: str
+    score: float
+    text: str
+    attributes: Mapping[str, str | float | bool]
+
+
+class FileSearchCall(View):
+    """A search in vector stores. `results` are there for those who include `file_search.results`."""
+
+    type: Literal["file_search_call"]
+    id: str
+    status: str
+    tool_name: str
+    query: str | None
+    queries: list[str]
+    result: str | None
+    results: list[FoundPassage]
+    _readers: ClassVar[Mapping[str, Reader]] = {"results": many(FoundPassage)}
+
+
+class McpCall(View):
+    """A call of a tool of an MCP server, with its answer: `output`, or why there is none in `error`."""
+
+    type: Literal["mcp_call"]
+    id: str
+    status: str
+    tool_name: str
+    server_label: str
+    name: str
+    arguments: str
+    output: str | None
+    error: str | None
+    approval_request_id: str | None
+
+
+class ListedTool(View):
+    """A tool of an MCP server; `input_schema` is a JSON Schema."""
+
+    name: str
+    description: str | None
+    input_schema: Mapping[str, Any]
+    annotations: Mapping[str, Any] | None
+
+
+class McpTools(View):
+    """What an MCP server can do, as far as the request allows it; or why that is not known, in `error`."""
+
+    type: Literal["mcp_list_tools"]
+    id: str
+    server_label: str
+    tools: list[ListedTool]
+    error: str | None
+    _readers: ClassVar[Mapping[str, Reader]] = {"tools": many(ListedTool)}
+
+
+Item: TypeAlias = (
+    Message
+    | FunctionCall
+    | FunctionCallOutput
+    | ToolCall
+    | FileSearchCall
+    | McpTools
+    | McpCall
+    | ApprovalRequest
+    | Image
+    | CodeInterpreterOutput
+    | Unknown
+)
 
 _ITEMS: Mapping[str, type[View]] = {
     "message": Message,
@@ -175,6 +264,10 @@ _ITEMS: Mapping[str, type[View]] = {
     "image": Image,
     "code_interpreter_output": CodeInterpreterOutput,
     "approval_request": ApprovalRequest,
+    "file_search_call": FileSearchCall,
+    "function_call_output": FunctionCallOutput,
+    "mcp_call": McpCall,
+    "mcp_list_tools": McpTools,
 }
 
 
