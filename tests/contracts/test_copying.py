@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from contract_examples import ACME, begun, completed
+from vector_examples import MANY, chunks, indexed, store_file, stores_of, unit, vector_store
 
 from databases import fresh_database
 from freddy.server.core import errors
 from freddy.server.core.accounts import ApiKey, Organization
+from freddy.server.ports.approvals import Claim
 from freddy.server.stores.sql import copying, schema, statements, tables
 from freddy.server.stores.sql.accounts import SqlAccounts
+from freddy.server.stores.sql.approvals import SqlApprovals
 from freddy.server.stores.sql.connection import Connection, Database
 from freddy.server.stores.sql.engine import Database as SqliteDatabase
 from freddy.server.stores.sql.postgres.database import PostgresDatabase
@@ -46,6 +49,10 @@ async def fill(database: Database) -> None:
     await database.write(work)
     for number in range(7):
         await responses.keep(completed(begun("hello", id=f"resp_{number}", thread_id=f"t{number % 2}"), "well"))
+    stores = stores_of(database)
+    await stores.add(vector_store(), most=MANY)
+    await indexed(stores, store_file(attributes={"year": 2024.0}), chunks(*(f"word{n}" for n in range(600))))
+    await SqlApprovals(database).claim(ACME, "mcpr_1", Claim("resp_1", approve=True, at=1_000))
 
 
 ADD_BLOB = Statement(tables.orphan_blobs.insert().values(statements.params(tables.orphan_blobs)))
@@ -83,6 +90,11 @@ async def test_all_that_is_kept_comes_over(tmp_path: Path, source: str, target: 
         # What comes next stands behind what came over.
         await SqlResponses(copied).keep(completed(begun("more", id="resp_more", thread_id="t0"), "yes"))
         assert len(await SqlThreads(copied).items(ACME, "t0")) == 10
+        stores = stores_of(copied)
+        (found,) = await stores.matching(ACME, ["vs_1"], "word7", limit=3)
+        assert (found.place, found.attributes) == (7, {"year": 2024.0})
+        await indexed(stores, store_file("file_2"), chunks("more"))
+        assert len(await stores.nearest(ACME, ["vs_1"], unit(1, 0, 0), limit=999)) == 601
 
 
 async def test_a_target_with_data_is_refused_and_left_alone(tmp_path: Path, sqlite: SqliteDatabase) -> None:

@@ -73,6 +73,8 @@ _FOLLOWABLE = 250
 """Ended responses whose live events stay in memory, each with its whole request; older ones are told from the store."""
 _SUM_SECONDS = 5.0
 """Calls are added to their sums so often: what is in no sum yet, every question has to look at."""
+_CHUNK_SWEEP_SECONDS = 15.0
+"""What is deleted of vector stores gives its room back, and what is new goes to the database's own index, so often."""
 _SWEEP_SECONDS = 600.0
 """Between two looks for what has expired, and for content that broken uploads left."""
 
@@ -134,7 +136,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         shelf = await tools.tools(
             settings, stack, stores, people, vectors=vectors, files=files, sealer=sealer, clock=clock, ids=ids
         )
-        await stack.enter_async_context(swept({"vector_stores": shelf.knowledge.sweep}, seconds=_SWEEP_SECONDS))
+        await stack.enter_async_context(swept({"vector_stores": shelf.knowledge.sweep}, seconds=_CHUNK_SWEEP_SECONDS))
         metrics = Metrics(release, lambda: engine.state.phase)
         host = await stack.enter_async_context(
             Host(

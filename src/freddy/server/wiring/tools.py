@@ -55,7 +55,7 @@ async def vector_stores(settings: Settings, stores: Stores) -> SqlVectorStores:
     """Raises `errors.StorageUnavailable`."""
     points = None
     if not isinstance(settings.store.database, Path):
-        there = await prepared(stores.database)
+        there = await prepared(stores.database, large=settings.knowledge.memory_mib * 2**20 // 2)
         points = there.points
         if points is None:
             _log.warning("pgvector_not_used", extra={"reason": there.why})

@@ -1,7 +1,7 @@
 """Finds chunks again: by the nearness of their vectors, and by their words. Needs numpy.
 
-What a search needs to know of a store is kept in memory, and read again when the store's version says that it is another
-now; so are its vectors, as far as the memory goes that may be used. Numbers are compared in a thread.
+What a search needs to know of a store is kept in memory, and read again when the store's version says that it is
+another now; so are its vectors, as far as the memory goes that may be used. Numbers are compared in a thread.
 """
 
 import asyncio
@@ -28,6 +28,8 @@ _AT_ONCE = 16
 """Ids or words that one statement looks for."""
 _MOST_WORDS = 256
 """Words of a question that are looked at."""
+_LOADING = 64
+"""Stores whose vectors may be read at the same time."""
 _BLOCK = 16 * 2**20
 """Bytes of vectors that one transaction reads, about."""
 
@@ -37,7 +39,7 @@ _segments = tables.vector_segments
 _chunks = tables.vector_chunks
 _words = tables.vector_words
 _blobs = tables.vector_blobs
-_completed = sa.literal_column("'completed'")
+_completed: sa.ColumnElement[str] = sa.literal_column("'completed'")
 _here = (_stores.c.organization_id == param("organization_id"), tables.STANDING)
 _found = sa.and_(
     _files.c.store_id == _stores.c.id,
@@ -74,8 +76,7 @@ _BLOBS = Statement(
 )
 _word = _words.c.word.in_([param(f"word_{place}") for place in range(_AT_ONCE)])
 _COUNTS = Statement(
-    # A posting has two bytes.
-    sa.select(_words.c.word, sa.func.sum(sa.func.length(_words.c.postings)) / sa.literal_column("2"))
+    sa.select(_words.c.word, sa.func.sum(sa.func.length(_words.c.postings)))
     .where(_words.c.store == param("store"), _word)
     .group_by(_words.c.word)
 )
@@ -100,22 +101,18 @@ _PASSAGES = Statement(
 
 
 class SearchPoints(segments.Points, Protocol):
-    """An index of the vectors in the database. Vectors that it does not have are searched for in memory."""
+    """An index of the vectors of large stores in the database, which may lack the newest: those are compared here."""
 
-    async def ready(self, dimensions: int) -> bool:
-        """Whether vectors of so many dimensions go into it."""
+    async def missing(self, outline: Outline) -> frozenset[int] | None:
+        """The segments of the store that it does not have; None where it does not search the store."""
         ...
 
-    async def complete(self, connection: Connection, *, store: int, dimensions: int) -> bool:
-        """Whether it has every segment of the store."""
+    async def nearest(self, vector: Floats, stores: Sequence[tuple[Outline, Flags | None]], *, limit: int) -> Ranked:
+        """Of the segments that fit, those that it has."""
         ...
-
-    async def nearest(
-        self, connection: Connection, vector: Floats, stores: Sequence[tuple[Outline, Flags | None]], *, limit: int
-    ) -> Ranked: ...
 
     async def catch_up(self) -> bool:
-        """Takes in a part of what it does not have yet. Whether more may be left."""
+        """Takes in a part of what it does not have yet. Whether there was anything."""
         ...
 
 
@@ -129,8 +126,7 @@ class ChunkSearch:
         self._points = points
         self._outlines: Shelf[Outline] = Shelf(memory // 8)
         self._matrices: Shelf[Matrix] = Shelf(memory)
-        self._loading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._pointed: dict[str, tuple[int, bool]] = {}
+        self._loading = [asyncio.Lock() for _ in range(_LOADING)]
 
     async def nearest(
         self,
@@ -148,17 +144,24 @@ class ChunkSearch:
             if outline.dimensions == len(wanted) and outline.chunks
         ]
         stores = await asyncio.to_thread(_fitting, outlines, filter_)
-        inside = [each for each in stores if await self._in_points(each[0])]
-        found: list[Ranked] = []
-        if inside:
-            points = self._points
-            assert points is not None
-            found.append(
-                await self._database.read(lambda connection: points.nearest(connection, wanted, inside, limit=limit))
-            )
+        found = []
+        inside = []
         for outline, fitting in stores:
-            if (outline, fitting) not in inside:
+            missing = None if self._points is None else await self._points.missing(outline)
+            if missing is None:
                 found.append(await self._compare(outline, wanted, fitting, limit=limit))
+                continue
+            # Of a segment that is missing a part may be there.
+            there = ~np.isin(outline.segments, list(missing))
+            inside.append((outline, there if fitting is None else fitting & there))
+            if missing:
+                rest = await asyncio.to_thread(outline.only, missing)
+                flags = None if fitting is None else fitting[~there]
+                found.append(await self._compare(rest, wanted, flags, limit=limit))
+            else:
+                self._matrices.drop(outline.store_id)
+        if inside and self._points is not None:
+            found.append(await self._points.nearest(wanted, inside, limit=limit))
         return await self._passages(organization_id, _merged(found, limit=limit), filter_)
 
     async def matching(
@@ -181,7 +184,7 @@ class ChunkSearch:
             for outline in outlines:
                 for part in _in_parts("word", asked):
                     for word, count in await connection.all(_COUNTS, store=outline.number, **part):
-                        counts[word] += int(count)
+                        counts[word] += int(count) // words.POSTING
             telling = ranking.telling(counts, chunks)
             return telling, [await _postings(connection, outline.number, telling) for outline in outlines]
 
@@ -223,19 +226,6 @@ class ChunkSearch:
             outlines.append(outline)
         return outlines
 
-    async def _in_points(self, outline: Outline) -> bool:
-        """Whether the database can search the vectors of the store itself."""
-        points = self._points
-        if points is None or not await points.ready(outline.dimensions):
-            return False
-        version, complete = self._pointed.get(outline.store_id, (-1, False))
-        if version != outline.version or not complete:
-            complete = await self._database.read(
-                lambda connection: points.complete(connection, store=outline.number, dimensions=outline.dimensions)
-            )
-            self._pointed[outline.store_id] = (outline.version, complete)
-        return complete
-
     async def _compare(self, outline: Outline, vector: Floats, fitting: Flags | None, *, limit: int) -> Ranked:
         if outline.chunks * outline.dimensions * 4 > self._memory // 2:
             return await self._compare_unkept(outline, vector, fitting, limit=limit)
@@ -244,16 +234,21 @@ class ChunkSearch:
 
     async def _matrix(self, outline: Outline) -> Matrix:
         """The vectors of the store, with those of all its segments."""
-        async with self._loading[outline.store_id]:
+        async with self._loading[outline.number % _LOADING]:
             matrix = self._matrices.get(outline.store_id) or Matrix(outline.dimensions, outline.chunks)
+            if matrix.is_of(outline):
+                return matrix
             if matrix.crowded(outline):
                 matrix = await asyncio.to_thread(matrix.renewed, outline)
-            missing = matrix.missing(outline)
-            for some in _blocks(missing, outline):
-                await asyncio.to_thread(_add_all, matrix, await self._vectors(some))
+            try:
+                for some in _blocks(matrix.missing(outline), outline):
+                    await asyncio.to_thread(_add_all, matrix, await self._vectors(some))
+            except BaseException:
+                # Where the search was given up, the thread goes on: nobody else may write into the same block.
+                self._matrices.drop(outline.store_id)
+                raise
+            matrix.now_of(outline)
             self._matrices.put(outline.store_id, matrix)
-        if not self._loading[outline.store_id].locked():
-            self._loading.pop(outline.store_id, None)
         return matrix
 
     async def _compare_unkept(self, outline: Outline, vector: Floats, fitting: Flags | None, *, limit: int) -> Ranked:
@@ -323,7 +318,7 @@ def _outline(store_id: str, row: Row, there: list[Row], files: list[Row]) -> Out
         version=version,
         dimensions=dimensions,
         segments=[(segment, file_id, size, lengths) for segment, file_id, size, lengths in there],
-        files=dict(files),  # type: ignore[arg-type]
+        files=dict(files),
     )
 
 

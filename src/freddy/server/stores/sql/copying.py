@@ -12,23 +12,31 @@ from freddy.server.stores.sql.schema import HEAD
 from freddy.server.stores.sql.statements import Row, Statement, Value, param
 
 _BATCH = 500
+_FEW = 16
+"""Rows at a time of a table whose rows are large."""
+_LARGE = frozenset({"vector_blobs"})
+_NUMBERED = (("responses", "seq"), ("vector_stores", "number"), ("vector_segments", "number"))
+"""Tables whose rows the database numbers."""
 _UNFINISHED = "unfinished copy"
 """The version of a database while it is filled: no server starts with a part."""
 _VERSION = sa.table("alembic_version", sa.column("version_num", sa.Text))
 _SET_VERSION = Statement(_VERSION.update().values(version_num=param("version")))
-_SET_SEQUENCE = Statement(
-    sa.text(
-        "SELECT setval(pg_get_serial_sequence('responses', 'seq'), coalesce(max(seq), 1), max(seq) IS NOT NULL) "
-        "FROM responses"
+_SET_SEQUENCES = [
+    Statement(
+        sa.text(
+            f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), coalesce(max({column}), 1), "  # noqa: S608
+            f"max({column}) IS NOT NULL) FROM {table}"
+        )
     )
-)
+    for table, column in _NUMBERED
+]
 
 
 class _Table:
     def __init__(self, table: sa.Table) -> None:
         keys = list(table.primary_key.columns)
         behind = sa.tuple_(*keys) > sa.tuple_(*(param(f"key_{place}") for place in range(len(keys))))
-        ordered = sa.select(*table.columns).order_by(*keys).limit(_BATCH)
+        ordered = sa.select(*table.columns).order_by(*keys).limit(_FEW if table.name in _LARGE else _BATCH)
         columns = list(table.columns)
         self.name = table.name
         self.first = Statement(ordered)
@@ -73,7 +81,8 @@ async def copy(
             counts[table.name] = await _copy_table(source, target, table, told)
         await _verify(source, target, counts)
         if sequences:
-            await _write(target, _SET_SEQUENCE)
+            for statement in _SET_SEQUENCES:
+                await _write(target, statement)
     except BaseException:
         # Also where it was interrupted: nobody can use a part.
         for table in reversed(_TABLES):

@@ -184,6 +184,9 @@ def response(row: Row, parts: Iterable[tuple[str, str]]) -> Response:
     both: dict[str, list[items.Item]] = {"in": [], "out": []}
     for direction, data in parts:
         both[direction].append(_item.decode(data))
+    if status == "failed":
+        # What a crash left open nobody answers any more.
+        both["out"] = [_closed(item) for item in both["out"]]
     end = _outcome.decode(outcome_data)
     return Response(
         id=response_id,
@@ -208,6 +211,12 @@ def response(row: Row, parts: Iterable[tuple[str, str]]) -> Response:
         shares=end.shares,
         partial=end.partial,
     )
+
+
+def _closed(value: items.Item) -> items.Item:
+    if isinstance(value, items.HostedCall) and value.status == "in_progress":
+        return replace(value, status="incomplete")
+    return value
 
 
 def thread(row: Row) -> Thread:

@@ -52,12 +52,20 @@ _DROP_WORD = Statement(
         _words.c.store == param("store"), _words.c.word == param("word"), _words.c.segment == param("segment")
     )
 )
-_word = (_words.c.store, _words.c.word, _words.c.segment)
-_DROP_WORDS = Statement(
+_of_store = _words.c.store == param("store")
+_FIRST_TO_STAY = Statement(
+    sa.select(_words.c.word, _words.c.segment)
+    .where(_of_store)
+    .order_by(_words.c.word, _words.c.segment)
+    .limit(1)
+    .offset(param("skip"))
+)
+_DROP_WORDS_BEFORE = Statement(
     _words.delete().where(
-        sa.tuple_(*_word).in_(sa.select(*_word).where(_words.c.store == param("store")).limit(param("most")))
+        _of_store, sa.tuple_(_words.c.word, _words.c.segment) < sa.tuple_(param("word"), param("segment"))
     )
 )
+_DROP_WORDS = Statement(_words.delete().where(_of_store))
 _OF_STORE = Statement(sa.select(_segments.c.number).where(_segments.c.store == param("store")).limit(param("most")))
 _DROP_CHUNKS = Statement(_chunks.delete().where(_chunks.c.id.between(param("low"), param("high"))))
 _DROP_BLOB = Statement(_blobs.delete().where(_blobs.c.segment == param("segment")))
@@ -66,11 +74,7 @@ _DROP_STORE = Statement(_stores.delete().where(_stores.c.number == param("store"
 
 
 class Points(Protocol):
-    """An index of the vectors beside the segments; see `postgres.points`."""
-
-    async def add(
-        self, connection: Connection, *, store: int, segment: int, vectors: bytes, dimensions: int
-    ) -> None: ...
+    """Another index of vectors, that is to forget those that go; see `postgres.points`."""
 
     async def remove(self, connection: Connection, *, store: int, segment: int, dimensions: int) -> None: ...
 
@@ -99,9 +103,7 @@ def pieces(chunks: Sequence[Chunk]) -> Iterator[Piece]:
         )
 
 
-async def add(
-    connection: Connection, piece: Piece, file: StoreFile, *, store: int, dimensions: int, points: Points | None
-) -> None:
+async def add(connection: Connection, piece: Piece, file: StoreFile, *, store: int) -> None:
     """Writes a segment of a file that is being indexed."""
     row = await connection.one(
         _ADD,
@@ -128,8 +130,6 @@ async def add(
             for word, postings in sorted(piece.indexed.postings.items())
         ],
     )
-    if points is not None:
-        await points.add(connection, store=store, segment=segment, vectors=piece.vectors, dimensions=dimensions)
 
 
 async def kill(connection: Connection, *, store: int, file_id: str) -> None:
@@ -169,7 +169,12 @@ async def sweep(database: Database, points: Points | None) -> bool:
 
 async def _take_from(connection: Connection, store: int, dimensions: int, points: Points | None) -> None:
     """A part of a deleted store, or at last its row."""
-    if await connection.run(_DROP_WORDS, store=store, most=_WORDS_AT_ONCE):
+    staying = await connection.one(_FIRST_TO_STAY, store=store, skip=_WORDS_AT_ONCE)
+    if staying is not None:
+        word, segment = staying
+        await connection.run(_DROP_WORDS_BEFORE, store=store, word=word, segment=segment)
+        return
+    if await connection.run(_DROP_WORDS, store=store):
         return
     some = await connection.all(_OF_STORE, store=store, most=_SEGMENTS_AT_ONCE)
     for (segment,) in some:

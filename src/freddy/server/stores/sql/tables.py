@@ -429,6 +429,7 @@ vector_stores = sa.Table(
     sa.Column("failed", sa.Integer, nullable=False),
     sa.Column("cancelled", sa.Integer, nullable=False),
     sa.Column("deleted", sa.Boolean, nullable=False),
+    sqlite_autoincrement=True,
 )
 STANDING = sa.text("NOT deleted")
 DELETED = sa.text("deleted")
@@ -513,6 +514,8 @@ vector_segments = sa.Table(
     sa.Column("lengths", sa.LargeBinary, nullable=False),
     sa.Column("dead", sa.Boolean, nullable=False),
     sa.Index(None, "store", "file_id"),
+    # What is in memory goes by the number: it is never given again.
+    sqlite_autoincrement=True,
 )
 DEAD = sa.text("dead")
 sa.Index("ix_vector_segments_dead", vector_segments.c.number, sqlite_where=DEAD, postgresql_where=DEAD)

@@ -1,6 +1,7 @@
 """Turns vector stores, their files and batches into rows, and rows into them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -16,11 +17,11 @@ _attributes: msgspec.json.Decoder[dict[str, Attribute]] = msgspec.json.Decoder(d
 
 _stores = tables.vector_stores
 _files = tables.vector_store_files
-STORE_COLUMNS: list[sa.Column[object]] = [_stores.c[name] for name in (
+STORE_COLUMNS: list[sa.Column[Any]] = [_stores.c[name] for name in (
     "id", "organization_id", "name", "description", "metadata", "access_mode", "embedder", "dimensions", "expiry_days",
     "created_at", "updated_at", "used_at", "created_by", "bytes", "in_progress", "completed", "failed", "cancelled",
 )]  # fmt: skip
-FILE_COLUMNS: list[sa.Column[object]] = [_files.c[name] for name in (
+FILE_COLUMNS: list[sa.Column[Any]] = [_files.c[name] for name in (
     "store_id", "file_id", "organization_id", "filename", "status", "attributes", "chunk_tokens", "overlap_tokens",
     "batch_id", "failure_code", "failure_message", "progress", "chunks", "bytes", "attempts", "begun", "created_at",
     "updated_at", "created_by",

@@ -20,6 +20,7 @@ from freddy.server.stores.sql.connection import Connection, Database, Taken
 from freddy.server.stores.sql.paging import Listing
 from freddy.server.stores.sql.statements import Statement, Value, param
 from freddy.server.stores.sql.vector_store_rows import DAY, FILE_COLUMNS, STORE_COLUMNS
+from freddy.server.stores.vectors.words import SEGMENT
 
 if TYPE_CHECKING:
     from freddy.server.stores.sql.chunk_search import ChunkSearch, SearchPoints
@@ -67,6 +68,11 @@ _TOUCH = Statement(
     .where(*_store, _stores.c.used_at < param("now"))
     # Of nothing, this is nothing.
     .values(used_at=param("now"), expires_at=_stores.c.expiry_days * sa.literal_column(str(DAY)) + param("now"))
+)
+_OLDER = Statement(
+    sa.select(_stores.c.id).where(
+        _stores.c.id.in_([param(f"id_{place}") for place in range(_AT_ONCE)]), *_here, _stores.c.used_at < param("now")
+    )
 )
 _EXPIRED = Statement(
     sa.select(*STORE_COLUMNS)
@@ -175,8 +181,16 @@ _REPORT = Statement(
     .where(*_held)
     .values(progress=param("progress"), leased_until=param("until"), updated_at=param("now"))
 )
-_HELD = Statement(
-    sa.select(_stores.c.number, _stores.c.dimensions)
+# The row of the store is left alone here: who reads it and writes much stands in the way of all who count in it.
+_HELD = Statement(sa.select(sa.literal_column("1")).select_from(_files).where(*_held))
+_HELD_IN = Statement(
+    sa.select(
+        _stores.c.number,
+        _stores.c.dimensions,
+        sa.exists().where(
+            _segments.c.store == _stores.c.number, _segments.c.file_id == _files.c.file_id, sa.text("NOT dead")
+        ),
+    )
     .join_from(_files, _stores, _stores.c.id == _files.c.store_id)
     .where(*_held, tables.STANDING)
 )
@@ -190,6 +204,7 @@ _END = Statement(
         }
     )
 )
+_low = _segments.c.number * sa.literal_column(str(SEGMENT))
 _CHUNKS = Statement(
     sa.select(_chunks.c.place, _chunks.c.text, _chunks.c.tokens)
     .join_from(_files, _stores, _stores.c.id == _files.c.store_id)
@@ -202,7 +217,8 @@ _CHUNKS = Statement(
             _segments.c.attempt == _files.c.attempts,
         ),
     )
-    .join(_chunks, _chunks.c.segment == _segments.c.number)
+    # By their ids, which have an index.
+    .join(_chunks, _chunks.c.id.between(_low, _low + sa.literal_column(str(SEGMENT - 1))))
     .where(*_this, _files.c.status == "completed", tables.STANDING, sa.text("NOT dead"))
     .order_by(_chunks.c.place)
 )
@@ -211,8 +227,8 @@ _CHUNKS = Statement(
 class SqlVectorStores:
     """The port `VectorStores`.
 
-    `memory` is how many bytes of vectors it keeps to search in, besides about a tenth of that for the words. With
-    `points` the database searches the vectors itself; see `postgres.points.prepared`.
+    `memory` is how many bytes of vectors it keeps to search in, besides an eighth of that for what else it knows of the
+    stores. With `points` the database searches the vectors of large stores itself; see `postgres.points.prepared`.
     """
 
     def __init__(self, database: Database, *, memory: int, points: "SearchPoints | None" = None) -> None:
@@ -298,15 +314,21 @@ class SqlVectorStores:
         return await self._database.write(work)
 
     async def touch(self, organization_id: str, store_ids: Sequence[str], now: int) -> None:
-        touched: list[dict[str, Value]] = [
-            {"organization_id": organization_id, "store_id": store_id, "now": now}
-            for store_id in sorted(set(store_ids))
-        ]
+        async def look(connection: Connection) -> list[str]:
+            return [
+                row[0]
+                for ids in _in_parts(sorted(store_ids))
+                for row in await connection.all(_OLDER, organization_id=organization_id, now=now, **ids)
+            ]
+
+        # Mostly somebody else did in the same second.
+        older = await self._database.read(look)
 
         async def work(connection: Connection) -> None:
-            await connection.many(_TOUCH, touched)
+            scope: dict[str, Value] = {"organization_id": organization_id, "now": now}
+            await connection.many(_TOUCH, [{**scope, "store_id": store_id} for store_id in older])
 
-        if touched:
+        if older:
             await self._database.write(work)
 
     async def expired(self, now: int, *, limit: int) -> Sequence[VectorStore]:
@@ -327,7 +349,8 @@ class SqlVectorStores:
         if first is None:
             return
         scope: dict[str, Value] = {"organization_id": first.organization_id, "store_id": first.store_id}
-        wanted = {file.file_id: file for file in files}
+        batch_id = None if batch is None else batch.id
+        wanted = {file.file_id: replace(file, batch_id=batch_id or file.batch_id) for file in files}
 
         async def work(connection: Connection) -> None:
             place = await connection.one(_PLACE, **scope)
@@ -457,7 +480,7 @@ class SqlVectorStores:
             files = [rows.file(row) for row in taken]
             for file in files:
                 if file.attempts > 1:  # another may have written a part
-                    held = await connection.one(_HELD, **_claim(file))
+                    held = await connection.one(_HELD_IN, **_claim(file))
                     assert held is not None
                     await segments.kill(connection, store=held[0], file_id=file.file_id)
             return sorted(files, key=lambda file: (file.created_at, file.file_id))
@@ -475,44 +498,64 @@ class SqlVectorStores:
         return await self._database.write(work)
 
     async def index(self, file: StoreFile, chunks: Sequence[Chunk], now: int) -> bool:
-        held = await self._database.read(lambda connection: connection.one(_HELD, **_claim(file)))
+        held = await self._database.read(lambda connection: connection.one(_HELD_IN, **_claim(file)))
         if held is None:
             return False
-        number, dimensions = held
+        number, dimensions, begun = held
         if any(len(chunk.vector) != dimensions * 4 for chunk in chunks):
             raise errors.InvalidInput(
                 f"The vectors for the file {file.file_id!r} have not the {dimensions} dimensions of its vector store.",
                 details="Make them with the model that the vector store names.",
             )
-        points = self._points if self._points is not None and await self._points.ready(dimensions) else None
+
+        async def begin_anew(connection: Connection) -> None:
+            if await connection.one(_HELD, **_claim(file)):
+                await segments.kill(connection, store=number, file_id=file.file_id)
+
+        if begun:  # by a call that did not come to its end
+            await self._database.write(begin_anew)
         size = 0
         cut = segments.pieces(chunks)
-        piece = await asyncio.to_thread(next, cut, None)
-        begun = False
-        while piece is not None:
-            following = await asyncio.to_thread(next, cut, None)
+        while (piece := await asyncio.to_thread(next, cut, None)) is not None:
             size += piece.size
-            end = {"chunks": len(chunks), "bytes": size} if following is None else None
-            step = _step(file, number, dimensions, piece=piece, points=points, begun=begun, end=end, now=now)
-            if not await self._database.write(step):
+            if not await self._database.write(_step(file, number, piece)):
                 return False
-            piece, begun = following, True
-        if not begun:
-            return await self._end(file, now, status="completed")
-        return True
+        return await self._end(file, now, status="completed", chunks=len(chunks), bytes=size)
 
     async def fail(self, file: StoreFile, failure: FileFailure, now: int) -> bool:
         return await self._end(file, now, status="failed", failure=failure)
 
-    async def _end(self, file: StoreFile, now: int, *, status: FileStatus, failure: FileFailure | None = None) -> bool:
-        """Ends a claimed file that has no chunks."""
-
+    async def _end(
+        self,
+        file: StoreFile,
+        now: int,
+        *,
+        status: FileStatus,
+        failure: FileFailure | None = None,
+        chunks: int = 0,
+        bytes: int = 0,  # noqa: A002
+    ) -> bool:
         async def work(connection: Connection) -> bool:
-            held = await connection.one(_HELD, **_claim(file))
+            held = await connection.one(_HELD_IN, **_claim(file))
             if held is None:
                 return False
-            await segments.kill(connection, store=held[0], file_id=file.file_id)
-            await _finish(connection, file, held[0], now, status=status, failure=failure)
+            number, _, begun = held
+            if failure is not None and begun:
+                await segments.kill(connection, store=number, file_id=file.file_id)
+            await connection.run(
+                _END,
+                **_claim(file),
+                status=status,
+                progress=1.0 if failure is None else file.progress,
+                chunks=chunks,
+                bytes=bytes,
+                failure_code=None if failure is None else failure.code,
+                failure_message=None if failure is None else failure.message,
+                updated_at=now,
+            )
+            before = replace(file, status="in_progress", chunks=0, bytes=0)
+            after = replace(before, status=status, chunks=chunks, bytes=bytes)
+            await _count(connection, number, gone=[before], come=[after])
             return True
 
         return await self._database.write(work)
@@ -563,27 +606,13 @@ class SqlVectorStores:
         return ChunkSearch(self._database, memory=self._memory, points=self._points)
 
 
-def _step(
-    file: StoreFile,
-    number: int,
-    dimensions: int,
-    *,
-    piece: segments.Piece,
-    points: segments.Points | None,
-    begun: bool,
-    end: dict[str, int] | None,
-    now: int,
-) -> Callable[[Connection], Coroutine[Any, Any, bool]]:
-    """The work that writes a segment of a claimed file, and with the last one ends it as completed."""
+def _step(file: StoreFile, number: int, piece: segments.Piece) -> Callable[[Connection], Coroutine[Any, Any, bool]]:
+    """The work that writes a segment of a claimed file."""
 
     async def work(connection: Connection) -> bool:
         if await connection.one(_HELD, **_claim(file)) is None:
             return False
-        if not begun:  # what a call before this one wrote, that did not come to its end
-            await segments.kill(connection, store=number, file_id=file.file_id)
-        await segments.add(connection, piece, file, store=number, dimensions=dimensions, points=points)
-        if end is not None:
-            await _finish(connection, file, number, now, status="completed", **end)
+        await segments.add(connection, piece, file, store=number)
         return True
 
     return work
@@ -598,33 +627,6 @@ def _claim(file: StoreFile) -> dict[str, Value]:
         "begun": file.begun,
         "attempts": file.attempts,
     }
-
-
-async def _finish(
-    connection: Connection,
-    file: StoreFile,
-    number: int,
-    now: int,
-    *,
-    status: FileStatus,
-    failure: FileFailure | None = None,
-    chunks: int = 0,
-    bytes: int = 0,  # noqa: A002
-) -> None:
-    ended = await connection.run(
-        _END,
-        **_claim(file),
-        status=status,
-        progress=1.0 if failure is None else file.progress,
-        chunks=chunks,
-        bytes=bytes,
-        failure_code=None if failure is None else failure.code,
-        failure_message=None if failure is None else failure.message,
-        updated_at=now,
-    )
-    assert ended
-    before = replace(file, status="in_progress", chunks=0, bytes=0)
-    await _count(connection, number, gone=[before], come=[replace(before, status=status, chunks=chunks, bytes=bytes)])
 
 
 async def _remove(connection: Connection, file: StoreFile) -> bool:
@@ -654,7 +656,7 @@ async def _get_batch(connection: Connection, organization_id: str, store_id: str
     if row is None:
         return None
     created_at, cancelled = row
-    counts = dict(await connection.all(_BATCH_COUNTS, **scope))
+    counts: dict[str, int] = dict(await connection.all(_BATCH_COUNTS, **scope))
     return Batch(
         id=batch_id,
         store_id=store_id,

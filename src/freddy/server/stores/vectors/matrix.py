@@ -33,11 +33,20 @@ class Matrix:
         self._ids: Numbers = np.empty(len(self._block), dtype=np.int64)
         self._rows = 0
         self._spans: dict[int, tuple[int, int]] = {}
+        self._of = (-1, -1)
 
     @property
     def size(self) -> int:
         """The bytes that it takes."""
         return self._block.nbytes + self._ids.nbytes
+
+    def is_of(self, outline: Outline) -> bool:
+        """Whether it is known to have all of it."""
+        return self._of == (outline.version, outline.chunks)
+
+    def now_of(self, outline: Outline) -> None:
+        """It has all of it."""
+        self._of = (outline.version, outline.chunks)
 
     def missing(self, outline: Outline) -> list[int]:
         """The segments that are not here yet."""
@@ -62,6 +71,8 @@ class Matrix:
         self._append(segment, rows_of(vectors, self._dimensions))
 
     def nearest(self, vector: Floats, outline: Outline, fitting: Flags | None, *, limit: int) -> Ranked:
+        if fitting is None and self._rows == outline.chunks and self.is_of(outline):
+            return best(self._block[: outline.chunks] @ vector, self._ids[: outline.chunks], limit=limit)
         wanted = outline.segments if fitting is None else outline.segments[fitting]
         spans = sorted(self._spans[number] for number in wanted.tolist() if number in self._spans)
         rows = sum(end - start for start, end in spans)

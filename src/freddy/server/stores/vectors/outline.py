@@ -1,6 +1,6 @@
 """Owns what is to be found in a vector store at one version of it: its segments, of which file each is, how long."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -48,7 +48,7 @@ class Outline:
             np.float32
         )
         self.index = {row[0]: place for place, row in enumerate(segments)}
-        self._file_of = [row[1] for row in segments]
+        self._rows = segments
         self._files = files
         self._filtered: dict[str, Flags] = {}
         self.size = self.chunks * 4 + len(segments) * 200 + sum(len(text) + 200 for text in files.values())
@@ -63,11 +63,22 @@ class Outline:
         known = self._filtered.get(key)
         if known is None:
             fits = {file_id: filtering.fits(filter_, _attributes.decode(text)) for file_id, text in self._files.items()}
-            known = np.array([fits[file_id] for file_id in self._file_of], dtype=np.bool_)
+            known = np.array([fits[file_id] for _, file_id, _, _ in self._rows], dtype=np.bool_)
             while len(self._filtered) >= _MOST_FILTERS:
                 del self._filtered[next(iter(self._filtered))]
             self._filtered[key] = known
         return known
+
+    def only(self, numbers: Collection[int]) -> "Outline":
+        """The same of some of the segments."""
+        return Outline(
+            self.store_id,
+            self.number,
+            version=self.version,
+            dimensions=self.dimensions,
+            segments=[row for row in self._rows if row[0] in numbers],
+            files=self._files,
+        )
 
     def ids(self, places: Numbers) -> Numbers:
         """The ids of the chunks at these places."""

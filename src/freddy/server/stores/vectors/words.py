@@ -15,6 +15,8 @@ from msgspec import Struct
 
 SEGMENT = 256
 """The most texts that are indexed together: an offset is a byte."""
+POSTING = 2
+"""The bytes of a posting."""
 _LONGEST = 64
 """Characters of a word that count."""
 _PLAIN = re.compile("[a-z0-9]+")

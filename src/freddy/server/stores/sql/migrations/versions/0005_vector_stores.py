@@ -1,5 +1,7 @@
 """Vector stores with their files and chunks, and answers to requests for approval."""
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -8,8 +10,19 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
+_EVERYTHING = {
+    "responses:read", "responses:write", "threads:read", "threads:write", "models:read", "files:read", "files:write",
+    "keys:manage", "providers:manage", "assistants:read", "assistants:write", "rules:read", "rules:write",
+    "prompts:read", "prompts:write", "usage:read", "members:manage", "organizations:manage", "audit:read",
+}  # fmt: skip
+_NEW_SCOPES = (
+    "vector_stores:read", "vector_stores:write", "mcp:read", "mcp:write", "functions:read", "functions:write",
+)  # fmt: skip
+_keys = sa.table("api_keys", sa.column("id", sa.Text), sa.column("scopes", sa.Text))
+
 
 def upgrade() -> None:
+    _keep_everything(op.get_bind())
     op.create_table(
         "approval_claims",
         sa.Column("organization_id", sa.Text, nullable=False),
@@ -46,6 +59,7 @@ def upgrade() -> None:
         sa.Column("deleted", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_vector_stores"),
         sa.UniqueConstraint("id", name="uq_vector_stores_id"),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_vector_stores_deleted",
@@ -133,6 +147,7 @@ def upgrade() -> None:
         sa.Column("lengths", sa.LargeBinary, nullable=False),
         sa.Column("dead", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_vector_segments"),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_vector_segments_dead",
@@ -166,3 +181,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("store", "word", "segment", name="pk_vector_words"),
         sqlite_with_rowid=False,
     )
+
+
+def _keep_everything(connection: sa.Connection) -> None:
+    """A key that might do everything still may."""
+    for key_id, scopes in connection.execute(sa.select(_keys.c.id, _keys.c.scopes)).fetchall():
+        known = json.loads(scopes)
+        if set(known) >= _EVERYTHING:
+            more = json.dumps([*known, *(scope for scope in _NEW_SCOPES if scope not in known)])
+            connection.execute(_keys.update().where(_keys.c.id == key_id).values(scopes=more))
