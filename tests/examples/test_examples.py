@@ -12,12 +12,13 @@ import pytest
 
 from freddy_process import Served, serving, share_models
 from freddy_upstream import Upstream
+from mcp_servers import node
 
 ALL = sorted(path for path in Path(__file__).with_name("programs").glob("[0-9]*") if path.suffix)
 PICTURES = tuple(path for path in ALL if "with-image" in path.name)
 """Those that ask about a picture that was uploaded before: see `test_examples_vendors`."""
 PROGRAMS = tuple(path for path in ALL if path not in PICTURES)
-RUNNERS = {".sh": "bash", ".py": sys.executable, ".mjs": "node"}
+RUNNERS = {".sh": "bash", ".py": sys.executable, ".mjs": node()}
 WRONG = re.compile(r"Traceback|TypeError|SyntaxError|[\"']error[\"']: ?\{|(^|[ {,])error: \{|undefined", re.M)
 FOR_REAL = ("001", "004", "006", "013", "100")
 """Those that the embedded model answers as well: a call of each kind."""
