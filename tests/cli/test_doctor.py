@@ -71,6 +71,15 @@ def test_each_value_has_the_place_it_came_from_and_secrets_are_masked(doctor, tm
     assert "hush" not in json.dumps([settings, checks])
 
 
+def test_a_list_is_told_with_commas_and_an_empty_one_as_nothing(doctor, tmp_path):
+    _, settings, _ = doctor()
+    assert settings["network.allow_private"]["value"] == "-"
+    file = tmp_path / "freddy.toml"
+    file.write_text('[network]\nallow_private = ["10.0.0.0/8", "mcp.internal"]\n')
+    _, settings, _ = doctor("--config", str(file))
+    assert settings["network.allow_private"]["value"] == "10.0.0.0/8, mcp.internal"
+
+
 def test_a_settings_file_with_a_key_that_others_may_read_is_warned_of(doctor, tmp_path):
     file = tmp_path / "freddy.toml"
     file.write_text('[dev]\napi_key = "hush"\n')

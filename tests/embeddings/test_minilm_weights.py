@@ -56,6 +56,7 @@ def served(files: dict[str, bytes]) -> Iterator[tuple[str, list[str]]]:
 
 
 def test_the_installed_weights_are_the_published_ones_and_become_one_small_file(tmp_path):
+    assert minilm.listed(tmp_path).present
     path = minilm.prepare(tmp_path, index=None)
     assert sha256(path) == GGUF
     assert [one.name for one in path.parent.iterdir() if not one.name.startswith(".")] == [path.name]

@@ -86,6 +86,8 @@ def _plain(value: object) -> str:
         return "on" if value else "off"
     if isinstance(value, float):
         return f"{value:.10g}"
+    if isinstance(value, tuple):
+        return ", ".join(str(one) for one in value) or "-"
     return checks.without_password(str(value))
 
 

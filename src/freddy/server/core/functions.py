@@ -4,12 +4,11 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
-import jsonschema_rs
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.structs import replace
 
-from freddy.server.core import errors
+from freddy.server.core import errors, schemas
 
 REDACTED: Final = "***REDACTED***"
 """Stands for a secret in answers, and in a change for the one that is kept."""
@@ -54,7 +53,6 @@ _OURS: Final = frozenset(
         "webhook-timestamp",
     )
 )
-_PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000, size_limit=1 << 20, dfa_size_limit=1 << 20)
 
 
 class Previous(Struct, frozen=True):
@@ -162,33 +160,29 @@ def check_parameters(schema: Raw) -> None:
     data = bytes(schema)
     if len(data) > LARGEST_PARAMETERS:
         raise errors.InvalidValue("parameters", f"must have at most {LARGEST_PARAMETERS:,} bytes as JSON")
-    _validator(data)
+    _form(data)
 
 
 def check_arguments(arguments: Raw, schema: Raw) -> None:
     """Raises `errors.InvalidValue` for what does not fit."""
     data = bytes(arguments)
-    found = next(_validator(bytes(schema)).iter_errors(msgspec.json.decode(data)), None)
-    if found is not None:
-        place = "".join(f".{step}" for step in found.instance_path)
-        raise errors.InvalidValue(f"arguments{place}", f"does not fit the function's parameters: {found.message}")
+    values = schemas.values_in(data.decode())
+    found = schemas.misfits(_form(bytes(schema)), msgspec.json.decode(data), values=values)
+    if found:
+        raise errors.InvalidValue("arguments", f"does not fit the function's parameters: {found[0]}")
 
 
-def _validator(data: bytes) -> jsonschema_rs.Draft202012Validator:
+def _form(data: bytes) -> schemas.Form:
     try:
         schema = msgspec.json.decode(data)
-        if not isinstance(schema, dict) or schema.get("type", "object") != "object":
-            raise errors.InvalidValue("parameters", 'must be a JSON Schema with "type": "object"')
-        return jsonschema_rs.Draft202012Validator(schema, offline=True, pattern_options=_PATTERNS, mask="the value")
-    except jsonschema_rs.ValidationError as error:
-        place = "".join(f"/{step}" for step in error.instance_path)
-        raise errors.InvalidValue(
-            "parameters", f"must be a JSON Schema of Draft 2020-12 (at #{place}: {error.message})"[:500]
-        ) from None
-    except (jsonschema_rs.ReferencingError, ValueError, RecursionError):
-        raise errors.InvalidValue(
-            "parameters", "must be a JSON Schema of Draft 2020-12 that refers only to its own parts"
-        ) from None
+    except (ValueError, RecursionError):
+        schema = None
+    if not isinstance(schema, dict) or schema.get("type", "object") != "object":
+        raise errors.InvalidValue("parameters", 'must be a JSON Schema with "type": "object"')
+    try:
+        return schemas.form_of(data)
+    except schemas.Unfit as unfit:
+        raise errors.InvalidValue("parameters", str(unfit)) from None
 
 
 def _headers(before: Configuration, change: Change, usable: Mapping[str, str] | None) -> dict[str, str]:

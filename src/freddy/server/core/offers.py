@@ -71,6 +71,8 @@ def _shortened(plain: str, name: str) -> str:
 
 def choice(asked: toolspec.ToolChoice, offers: Sequence[Offer]) -> toolspec.ToolChoice:
     """The choice in names of functions that are offered; a choice of tools that are not there is none."""
+    if isinstance(asked, str):
+        return asked
     match asked:
         case toolspec.Hosted():
             names = tuple(_names(asked, offers))

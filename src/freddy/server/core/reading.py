@@ -6,7 +6,7 @@ from typing import Final, assert_never
 from freddy.server.core import items
 from freddy.server.core.offers import plain_name
 
-_PLAIN: Final = (items.Message, items.Reasoning, items.FunctionOutput, items.Other)
+_PLAIN: Final = frozenset((items.Message, items.Reasoning, items.FunctionOutput, items.Other))
 _SOURCE: Final = "hosted"
 DENIED: Final = "The user did not approve this call. Do not repeat it: go on without it, or ask what to do."
 
@@ -17,7 +17,7 @@ def readable(said: Sequence[items.Item]) -> tuple[items.Readable, ...]:
     A call that nobody answered, and a call of a function that waits for an approval, are left out. The output of one
     that was approved or denied later stands where those of the other calls of its turn do: vendors want it there.
     """
-    if all(type(item) in _PLAIN for item in said):
+    if _PLAIN.issuperset(map(type, said)):
         return tuple(said)  # type: ignore[arg-type]
     asked = {item.call_id for item in said if isinstance(item, items.ApprovalRequest) and item.server_label is None}
     late = {item.call_id: item for item in said if isinstance(item, items.FunctionOutput) and item.call_id in asked}

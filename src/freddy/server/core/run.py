@@ -225,7 +225,8 @@ def first_turn(run: Run) -> Turn:
 
 def _works(run: Run) -> bool:
     """Whether there may be something to be done here besides asking the model once."""
-    return bool(run.answers) or any(one.here for one in run.offers)
+    # Asked in every step, mostly of a run that has neither.
+    return bool(run.answers or (run.offers and any(one.here for one in run.offers)))
 
 
 def _unsettled(run: Run) -> Iterator[Settled]:
@@ -251,7 +252,7 @@ def _waiting(run: Run) -> Iterator[items.HostedCall | items.FunctionCall]:
     """Calls of tools that this server runs which nobody has answered, in their order."""
     here = {one.function.name: one for one in run.offers if one.here and one.work is None}
     answered = {item.call_id for item in (*run.context, *run.output) if isinstance(item, items.FunctionOutput)}
-    for call in _approved_functions(run):
+    for call in approved_functions(run):
         if call.call_id not in answered:
             yield call
     for item in run.output:
@@ -264,7 +265,7 @@ def _waiting(run: Run) -> Iterator[items.HostedCall | items.FunctionCall]:
                 yield item
 
 
-def _approved_functions(run: Run) -> Iterator[items.FunctionCall]:
+def approved_functions(run: Run) -> Iterator[items.FunctionCall]:
     """Calls of functions that an earlier response asked approval for, and the input grants."""
     granted = {answer.request_id for answer in run.answers if answer.approve}
     if not granted:
@@ -283,9 +284,7 @@ def call_ids(run: Run) -> frozenset[str]:
     """Those of all calls that the model reads of."""
     said = (*run.context, *run.output)
     return frozenset(
-        item.call_id
-        for item in said
-        if isinstance(item, items.FunctionCall | items.HostedCall | items.ApprovalRequest)
+        item.call_id for item in said if isinstance(item, items.FunctionCall | items.HostedCall | items.ApprovalRequest)
     )
 
 
@@ -358,8 +357,10 @@ def _choice(run: Run) -> toolspec.ToolChoice:
         return choice
     made = len(_made(run))
     if made and choice != "none":
-        allowed = isinstance(wanted, toolspec.Allowed) and isinstance(choice, toolspec.Allowed)
-        choice = replace(choice, mode="auto") if allowed else "auto"
+        if isinstance(wanted, toolspec.Allowed) and isinstance(choice, toolspec.Allowed):
+            choice = replace(choice, mode="auto")
+        else:
+            choice = "auto"
     return offers.of_caller_alone(choice, run.offers) if made >= most_calls(run) else choice
 
 
@@ -378,7 +379,7 @@ def _ended(run: Run) -> Response:
         run.response,
         status=status,
         model=run.answered_by or run.response.model,
-        output=tuple(_closed(item) for item in run.output),
+        output=tuple(_closed(item) for item in run.output) if _works(run) else run.output,
         usage=run.usage,
         provider=run.provider or run.response.provider,
         cost=None if run.usage is None else calls.spent(run.calls),

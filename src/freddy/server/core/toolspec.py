@@ -78,6 +78,9 @@ class Mcp(Struct, frozen=True, tag_field="kind", tag="mcp", omit_defaults=True):
     authorization: str | None = None
     headers: dict[str, str] = {}
 
+    def __repr__(self) -> str:
+        return f"Mcp(server_label={self.server_label!r})"
+
     @property
     def told(self) -> "Mcp":
         """Without what is told in confidence."""

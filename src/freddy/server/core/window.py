@@ -54,7 +54,8 @@ def newest(before: Sequence[Sized], *, follows: Sequence[items.Item], room: int,
     for number in range(len(exchanges) - 1, -1, -1):
         places = [place for place in exchanges[number] if place < len(before)]
         room -= sum(before[place].tokens for place in places)
-        needed = number == len(exchanges) - 1
+        # What the input goes on with belongs to it: its answer may be to a request for approval in there.
+        needed = number == len(exchanges) - 1 or exchanges[number][-1] >= len(before)
         if not needed and (room < 0 or (number == 0 and not whole)):
             break
         kept.update(places)
@@ -148,13 +149,19 @@ def _pieces(said: Sequence[items.Item]) -> list[list[int]]:
 
 
 def _severed(said: Sequence[items.Item]) -> Iterator[tuple[int, items.Item, bool]]:
-    """Every item that may be left out, with its place, and whether no call before it waits for an output after it."""
+    """Every item that may be left out, with its place, and whether nothing before it waits for what is after it: no
+    call for its output, and no request for approval for its answer.
+    """
     outputs: dict[str, int] = {}
     answered: dict[int, int] = {}
     for place in range(len(said) - 1, -1, -1):
         match said[place]:
-            case items.FunctionOutput(call_id=call_id):
+            case items.FunctionOutput(call_id=call_id) | items.ApprovalAnswer(request_id=call_id):
                 outputs[call_id] = place
+            case items.ApprovalRequest(id=request_id, call_id=call_id) if request_id in outputs:
+                answered[place] = outputs.pop(request_id)
+                # The call of a function stands before it.
+                outputs.setdefault(call_id, place)
             case items.FunctionCall(call_id=call_id) if call_id in outputs:
                 # Some models count their calls anew in every answer: an output is of the call just before it.
                 answered[place] = outputs.pop(call_id)

@@ -35,6 +35,16 @@ RANKERS: Final[dict[str, Ranker | None]] = {
 FUNCTIONS: Final = "functions"
 """Stands where OpenAI has the label of an MCP server, in a request for approval of a function."""
 MOST_RESULTS: Final = 50
+MOST_SERVERS: Final = 32
+"""MCP servers of a request: all are asked for their tools before a model is."""
+MOST_SEARCHES: Final = 32
+"""File searches of a request; they become one."""
+MOST_STORES: Final = 100
+"""Vector stores of a file search."""
+MOST_NAMES: Final = 128
+LONGEST_NAME: Final = 256
+"""Names or patterns in a list of an MCP server's tools, and characters of each."""
+_LONGEST_ID: Final = 128
 SECRETS: Final = ("authorization", "headers")
 """What an MCP tool tells its server in confidence: no answer repeats it."""
 
@@ -56,6 +66,8 @@ def check_label(label: str, at: str, taken: Collection[str]) -> None:
         raise errors.InvalidValue(at, f"must be another word: {FUNCTIONS} is what requests for approval call functions")
     if label in taken:
         raise errors.InvalidValue(at, f"must differ from that of every other MCP server: {label} is there twice")
+    if len(taken) >= MOST_SERVERS:
+        raise errors.InvalidValue(at, f"is one MCP server too many: a request may have {MOST_SERVERS}")
 
 
 def check_connection(
@@ -100,7 +112,24 @@ def check_stores(store_ids: Sequence[str], at: str) -> tuple[str, ...]:
     """The same, each once."""
     if not store_ids or not all(store_ids):
         raise errors.InvalidValue(at, "must name at least one vector store")
-    return tuple(dict.fromkeys(store_ids))
+    if any(len(each) > _LONGEST_ID or "\0" in each for each in store_ids):
+        raise errors.InvalidValue(at, "must hold the ids of vector stores")
+    each = tuple(dict.fromkeys(store_ids))
+    if len(each) > MOST_STORES:
+        raise errors.InvalidValue(at, f"must name at most {MOST_STORES} vector stores")
+    return each
+
+
+def check_searches(searches: int, at: str) -> None:
+    if searches > MOST_SEARCHES:
+        raise errors.InvalidValue(at, f"must hold at most {MOST_SEARCHES} file searches")
+
+
+def check_names(names: Collection[str], at: str) -> tuple[str, ...]:
+    """Names of tools, or patterns; the same, each once."""
+    if len(names) > MOST_NAMES or not all(0 < len(each) <= LONGEST_NAME for each in names):
+        raise errors.InvalidValue(at, f"must be at most {MOST_NAMES} names, each of 1 to {LONGEST_NAME} characters")
+    return tuple(dict.fromkeys(names))
 
 
 def check_weights(semantic: float | None, lexical: float | None, at: str) -> tuple[float, float]:

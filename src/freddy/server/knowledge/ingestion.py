@@ -42,6 +42,8 @@ class Ingestion:
         self._pace = pace
         self._slots = asyncio.Semaphore(pace.at_once)
         self._waiting = asyncio.Event()
+        self._last = ""
+        """The organization whose file was taken last: the next one has its turn."""
 
     def wake(self) -> None:
         """There are files in line."""
@@ -74,7 +76,9 @@ class Ingestion:
 
     async def _claim(self) -> StoreFile | None:
         try:
-            claimed = await self._stores.claim(int(self._clock.now()), lease=self._pace.lease_seconds, limit=1)
+            claimed = await self._stores.claim(
+                int(self._clock.now()), lease=self._pace.lease_seconds, limit=1, after=self._last
+            )
         except errors.FreddyError as error:
             _log.warning("ingestion_waits", extra={"reason": error.message})
             return None
@@ -82,7 +86,10 @@ class Ingestion:
             # Indexing is for later as well as for now: no fault of it may take the server along.
             _log.exception("ingestion_fault")
             return None
-        return claimed[0] if claimed else None
+        if not claimed:
+            return None
+        self._last = claimed[0].organization_id
+        return claimed[0]
 
     async def _take(self, file: StoreFile) -> None:
         try:

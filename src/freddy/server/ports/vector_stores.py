@@ -102,10 +102,11 @@ class VectorStores(Protocol):
         """Those of its files that are not indexed yet become `cancelled`."""
         ...
 
-    async def claim(self, now: int, *, lease: int, limit: int) -> Sequence[StoreFile]:
+    async def claim(self, now: int, *, lease: int, limit: int, after: str = "") -> Sequence[StoreFile]:
         """Files in line that nobody is at, or whose worker was not heard of for its lease: the oldest first.
 
-        They are the caller's for `lease` seconds; each claim counts as an attempt.
+        Whoever says `after` which organization's the last one was gets those of the next one first, so that all have
+        their turn. They are the caller's for `lease` seconds; each claim counts as an attempt.
         """
         ...
 

@@ -16,16 +16,18 @@ class Approvals:
         self._clock = clock
 
     def check(
-        self, given: Sequence[items.Item], context: Iterable[items.Item], *, labels: Collection[str], param: str
+        self,
+        answers: Sequence[items.ApprovalAnswer],
+        context: Iterable[items.Item],
+        *,
+        labels: Collection[str],
+        param: str,
     ) -> None:
-        """Whether the answers that were `given` can be taken up. `labels` are those of the request's MCP servers.
+        """Whether the answers can be taken up. `labels` are those of the request's MCP servers.
 
         Raises `errors.InvalidRequest` where a request is not there, has expired, or needs a server that is not in the
         request, and `Conflict` where it was answered earlier in the conversation.
         """
-        answers = [item for item in given if isinstance(item, items.ApprovalAnswer)]
-        if not answers:
-            return
         asked: dict[str, items.ApprovalRequest] = {}
         answered: list[str] = []
         for item in context:
@@ -61,15 +63,15 @@ class Approvals:
                 )
 
     async def claim(self, run: Run) -> None:
-        """The run is the one that goes on with the answers of its input. Raises `errors.Conflict` where another is."""
+        """The run is the one that goes on with its answers. Raises `errors.Conflict` where another is."""
+        if not run.answers:
+            return
         response = run.response
         hosted = {
             item.id for item in run.context if isinstance(item, items.ApprovalRequest) and item.server_label is not None
         }
         claimed: list[str] = []
-        for item in response.request.input:
-            if not isinstance(item, items.ApprovalAnswer):
-                continue
+        for item in run.answers:
             mine = Claim(response.id, approve=item.approve, at=int(self._clock.now()))
             first = await self._claimed(response.organization_id, item.request_id, mine, hosted=hosted)
             if first.response_id != response.id:
@@ -79,8 +81,7 @@ class Approvals:
 
     async def release(self, run: Run) -> None:
         """The run did not begin."""
-        given = (item for item in run.response.request.input if isinstance(item, items.ApprovalAnswer))
-        await self._give_back(run, [item.request_id for item in given])
+        await self._give_back(run, [answer.request_id for answer in run.answers])
 
     async def _give_back(self, run: Run, request_ids: Iterable[str]) -> None:
         for request_id in request_ids:

@@ -226,7 +226,12 @@ class Host:
         step = decide(apply(run, failed))
         assert isinstance(step, Finish)
         ended = replace(step.response, completed_at=int(self._clock.now()))
-        last: list[events.Event] = [failed, events.Finished(ended)]
+        given_up = [
+            events.ItemDone(place, item)
+            for place, (item, before) in enumerate(zip(ended.output, run.output, strict=True))
+            if item is not before
+        ]
+        last: list[events.Event] = [*given_up, failed, events.Finished(ended)]
         try:
             await self._tell(run, last)
         except errors.FreddyError as error:

@@ -66,8 +66,23 @@ class Media:
     ) -> items.Item:
         if not any(_is_media(part) for part in _parts(item)):
             return item
-        parts = [await self._part(part, found, profile=profile, room=room) for part in _parts(item)]
+        answered_here = isinstance(item, items.FunctionOutput) and item.source is not None
+        furnish = self._given_back if answered_here else self._part
+        parts = [await furnish(part, found, profile=profile, room=room) for part in _parts(item)]
         return replace(item, parts=tuple(parts))
+
+    async def _given_back(
+        self, part: items.Part, found: Mapping[str, File], *, profile: Profile, room: "_Room"
+    ) -> items.Part:
+        """What a tool of this server gave back ends no run: the caller did not send it, and cannot take it away."""
+        try:
+            if isinstance(part, items.Image) and part.url is not None and part.url.startswith("data:"):
+                media_type = part.url[len("data:") :].partition(";")[0].lower()
+                if media_type not in _PICTURES:
+                    raise _no_picture("image", media_type)
+            return await self._part(part, found, profile=profile, room=room)
+        except errors.InvalidRequest as error:
+            return items.Text(f"[A part of the output is left out here. {error.message}.]")
 
     async def _part(
         self, part: items.Part, found: Mapping[str, File], *, profile: Profile, room: "_Room"

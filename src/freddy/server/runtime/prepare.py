@@ -3,12 +3,12 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from freddy.server.core import assistants, errors, ids, offers, toolspec
+from freddy.server.core import approvals, assistants, errors, ids, items, offers, toolspec
 from freddy.server.core.accounts import Caller
 from freddy.server.core.request import DEFAULT_MODEL, Request, ThreadRef
 from freddy.server.core.response import Response
 from freddy.server.core.ruling import Ruling
-from freddy.server.core.run import CallModel, Run, approved_functions, decide, first_turn
+from freddy.server.core.run import CallModel, Run, decide, first_turn
 from freddy.server.core.turn import Turn
 from freddy.server.ports.world import Clock, IdSource
 from freddy.server.resources.assistants import Assistants, Settled
@@ -84,7 +84,8 @@ class Preparation:
         if self._media is not None:
             await self._media.check(caller.organization_id, request.input)
         toolbox = await self._tools.equip(request, caller) if self._tools is not None else None
-        request = replace(request, tools=_without_secrets(request.tools))
+        if request.tools:
+            request = replace(request, tools=_without_secrets(request.tools))
         ruling = await self._ruling(settled, caller, route)
         instructions = ruling.after(request.instructions)
         before = await self._history.before(
@@ -94,10 +95,10 @@ class Preparation:
             largest=route.reads_most,
             instructions=instructions,
         )
-        if self._approvals is not None:
+        answers = approvals.fresh(request.input) if self._approvals is not None else ()
+        if self._approvals is not None and answers:
             labels = toolbox.labels if toolbox else ()
-            context = (*before.said, *request.input)
-            self._approvals.check(request.input, context, labels=labels, param="input")
+            self._approvals.check(answers, (*before.said, *request.input), labels=labels, param="input")
         thread = self._thread(request)
         request = replace(request, thread=thread)
         response = Response(
@@ -124,8 +125,9 @@ class Preparation:
             offers=toolbox.offers() if toolbox else _of_caller(request.tools),
             opened=toolbox is None or toolbox.known,
             parallel=_parallel(request, route),
+            answers=answers,
         )
-        if self._tools is not None and (approved := {call.name for call in approved_functions(run)}):
+        if self._tools is not None and answers and (approved := _approved_functions(run)):
             toolbox = await self._tools.with_functions(toolbox, request, caller, names=approved)
         return Prepared(run, route, toolbox)
 
@@ -191,6 +193,17 @@ def _without_secrets(tools: tuple[toolspec.ToolSpec, ...]) -> tuple[toolspec.Too
     if not any(isinstance(tool, toolspec.Mcp) for tool in tools):
         return tools
     return tuple(tool.told if isinstance(tool, toolspec.Mcp) else tool for tool in tools)
+
+
+def _approved_functions(run: Run) -> frozenset[str]:
+    """The names of the functions whose calls the input approves."""
+    given = run.response.request.input
+    granted = {item.request_id for item in given if isinstance(item, items.ApprovalAnswer) and item.approve}
+    return frozenset(
+        item.name
+        for item in (run.context if granted else ())
+        if isinstance(item, items.ApprovalRequest) and item.id in granted and item.server_label is None
+    )
 
 
 def _of_caller(tools: tuple[toolspec.ToolSpec, ...]) -> tuple[offers.Offer, ...]:

@@ -41,7 +41,8 @@ class Recorder:
         response = run.response
         if response.request.store:
             if run.live:
-                await self._responses.open(response)
+                # Nothing waits before a run: it is under way as soon as it is kept.
+                await self._responses.open(replace(response, status="in_progress"))
             else:
                 self._unopened.add(response.id)
         self._channel.open(response.id)

@@ -1,10 +1,11 @@
 """The events of a response that ended, made again from its items: what a late follower is told."""
 
 from collections.abc import AsyncGenerator, Iterator
+from typing import assert_never
 
 from msgspec.structs import replace
 
-from freddy.server.core import events, items
+from freddy.server.core import events, items, transcript
 from freddy.server.core.response import Response
 from freddy.server.ports.channel import Batch
 
@@ -56,9 +57,38 @@ def _item(index: int, item: items.Item) -> Iterator[events.Event]:
             yield events.ItemAdded(index, replace(item, arguments="", status="in_progress"))
             yield events.ArgumentsDelta(index, item.id, item.arguments, item.form)
             yield events.ArgumentsDone(index, item.id, item.name, item.arguments, item.form)
-        case _:
+        case items.HostedCall():
+            yield from _hosted(index, item)
+        case items.McpTools():
+            yield events.ItemAdded(index, replace(item, tools=(), error=None))
+            yield events.CallProgress(index, item.id, "mcp_tools", "in_progress")
+            yield events.CallProgress(index, item.id, "mcp_tools", "failed" if item.error else "completed")
+        case items.FunctionOutput():
+            yield events.ItemAdded(index, replace(item, parts=(), status="in_progress"))
+        case items.ApprovalRequest() | items.ApprovalAnswer() | items.Other():
             yield events.ItemAdded(index, item)
+        case _:
+            assert_never(item)
     yield events.ItemDone(index, item)
+
+
+def _hosted(index: int, call: items.HostedCall) -> Iterator[events.Event]:
+    work = call.work
+    begun = replace(
+        call,
+        arguments="",
+        work=items.FileSearch() if isinstance(work, items.FileSearch) else work,
+        parts=(),
+        error=None,
+        status="in_progress",
+        milliseconds=None,
+    )
+    yield from transcript.begin_hosted(index, begun)
+    if call.status in ("in_progress", "incomplete"):
+        return
+    yield from (event for event in transcript.call_hosted(index, call) if not isinstance(event, events.UNTOLD))
+    failed = call.status == "failed" and isinstance(work, items.Mcp)
+    yield events.CallProgress(index, call.id, transcript.kind_of(call), "failed" if failed else "completed")
 
 
 def _part(index: int, item_id: str, place: int, part: items.Part) -> Iterator[events.Event]:

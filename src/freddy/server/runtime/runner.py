@@ -130,9 +130,7 @@ class Runner:
 
     async def _settle(self, run: Run, step: Settle) -> AsyncGenerator[list[events.Event], None]:
         """What was approved becomes calls that wait for their answers; in the place of what was not, that is said."""
-        told: list[events.Event] = []
-        place = len(run.output)
-        for answer in step.answers:
+        for place, answer in enumerate(step.answers, len(run.output)):
             asked = answer.request
             if answer.approve:
                 assert asked.server_label is not None
@@ -146,17 +144,15 @@ class Runner:
                     turn=_APPROVED_TURN,
                     approval_id=asked.id,
                 )
-                told += transcript.begin_hosted(place, empty)
-                told += transcript.call_hosted(place, replace(empty, arguments=asked.arguments))
+                whole = replace(empty, arguments=asked.arguments)
+                yield [*transcript.begin_hosted(place, empty), *transcript.call_hosted(place, whole)]
             else:
                 parts = (items.Text(reading.denial(answer.reason)),)
                 output = items.FunctionOutput(
                     self._ids.new(ids.FUNCTION_OUTPUT), asked.call_id, parts, name=asked.name, failed=True
                 )
-                told += [events.ItemAdded(place, replace(output, parts=(), status="in_progress"))]
-                told += [events.ItemDone(place, output)]
-            place += 1
-        yield told
+                begun = replace(output, parts=(), status="in_progress")
+                yield [events.ItemAdded(place, begun), events.ItemDone(place, output)]
 
     async def _work(
         self, run: Run, step: CallTools, toolbox: Toolbox | None
@@ -267,6 +263,8 @@ def _searches(call: _Calls) -> bool:
 
 def _citing(run: Run) -> Citing | None:
     """Who takes the marks out of what the model says, where it has read any."""
+    if items.HostedCall not in {*map(type, run.context), *map(type, run.output)}:
+        return None
     found = [
         passage
         for item in (*run.context, *run.output)

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
+import re
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
+from fnmatch import translate
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -32,7 +34,10 @@ _SEARCH_DESCRIPTION: Final = (
     "be in these files, and search again in other words where the first search finds nothing."
 )
 _FAULT: Final = "the tool has a fault, which is in the server's log"
+_STOPPED: Final = "the response was stopped before the server answered"
 _EMPTY_SCHEMA: Final = Raw(b'{"type":"object","properties":{}}')
+_MOST_OF_LISTS: Final = 256 * 1024
+"""Bytes of all tools that the MCP servers of a request offer: a model reads them in every turn."""
 
 
 class Limits(Struct, frozen=True):
@@ -72,6 +77,11 @@ class _McpServer(Struct, frozen=True):
     approval: toolspec.Approval
     failure: str | None = None
     """Why it cannot be asked at all."""
+
+    @property
+    def guarded(self) -> bool:
+        """Whether only the server itself can say what may be seen: a caller could hand back another list."""
+        return any(which.read_only is not None for which in (*self.allowed, *self.excluded))
 
     def shows(self, tool: items.McpTool) -> bool:
         return all(_meant(which, tool) for which in self.allowed) and not any(
@@ -148,6 +158,8 @@ class Tools:
             except errors.ToolFailed as error:
                 nowhere = Server(organization_id=organization_id)
                 return _McpServer(spec, nowhere, (), (), toolspec.Approval(), failure=_said(error))
+            if saved.server.url is None:
+                headers = {}  # a program hears none, and would be started once more for each that is new
             own = {name.lower() for name in headers}
             kept = {name: value for name, value in saved.server.headers.items() if name.lower() not in own}
             return _McpServer(
@@ -191,6 +203,8 @@ class Toolbox:
         self._functions = functions
         self._searches = tuple(searches)
         self._servers = servers
+        self._shown: dict[str, frozenset[str]] = {}
+        """The tools of each server that may be called: what a caller hands back as approved may name others."""
 
     def knowing(self, functions: Mapping[str, ServerFunction]) -> "Toolbox":
         """The same, which can also answer calls of these."""
@@ -237,9 +251,10 @@ class Toolbox:
 
         The last batch is `ToolsOpened`. A server that does not answer is told as an item, and its tools are not there.
         """
+        guarded = {label for label, server in self._servers.items() if server.guarded}
         known = {
             item.server_label: item.tools
-            for item in (*run.context, *run.output)
+            for item in (*(item for item in run.context if not _lists(item, guarded)), *run.output)
             if isinstance(item, items.McpTools) and item.error is None
         }
         missing = [server for label, server in self._servers.items() if label not in known]
@@ -247,13 +262,21 @@ class Toolbox:
         begun = [items.McpTools(self._means.ids.new(ids.MCP_TOOLS), one.spec.server_label) for one in missing]
         if begun:
             yield [event for index, item in enumerate(begun, place) for event in _listing(index, item)]
-        async with asyncio.TaskGroup() as asking:
-            tasks = [asking.create_task(self._listed(one, item)) for one, item in zip(missing, begun, strict=True)]
-        listed = [task.result() for task in tasks]
+        try:
+            async with asyncio.TaskGroup() as asking:
+                tasks = [asking.create_task(self._listed(one, item)) for one, item in zip(missing, begun, strict=True)]
+        except asyncio.CancelledError:
+            for index, item in enumerate(begun, place):
+                yield _told(index, msgspec.structs.replace(item, error=_STOPPED))
+            raise
+        listed = _bounded([task.result() for task in tasks], before=known.values())
         for index, item in enumerate(listed, place):
-            progress = events.CallProgress(index, item.id, "mcp_tools", "failed" if item.error else "completed")
-            yield [progress, events.ItemDone(index, item)]
+            yield _told(index, item)
             known[item.server_label] = item.tools
+        self._shown = {
+            label: frozenset(tool.name for tool in known.get(label, ()) if server.shows(tool))
+            for label, server in self._servers.items()
+        }
         yield [events.ToolsOpened(self.offers(known))]
 
     async def _listed(self, one: _McpServer, item: items.McpTools) -> items.McpTools:
@@ -266,6 +289,11 @@ class Toolbox:
             return msgspec.structs.replace(item, error=_said(error))
         except TimeoutError:
             return msgspec.structs.replace(item, error=_too_long(self._means.limits.seconds))
+        except asyncio.CancelledError:
+            if _is_stopped():
+                raise
+            _log.warning("tool_went", extra={"tool": one.spec.server_label})
+            return msgspec.structs.replace(item, error=_FAULT)
         except Exception:  # noqa: BLE001
             # A fault on the way to a server is that server's: the run goes on without it.
             _log.exception("tool_fault", extra={"tool": one.spec.server_label})
@@ -282,6 +310,12 @@ class Toolbox:
             return Answer(error=_said(error))
         except TimeoutError:
             return Answer(error=_too_long(limit))
+        except asyncio.CancelledError:
+            if _is_stopped():
+                raise
+            # Something that the tool waited for was cancelled: the run would wait for its answer for ever.
+            _log.warning("tool_went", extra={"response_id": asker.response_id, "tool": call.name})
+            return Answer(error=_FAULT)
         except Exception:  # noqa: BLE001
             # A fault of a tool is the tool's: the run goes on.
             _log.exception("tool_fault", extra={"response_id": asker.response_id, "tool": call.name})
@@ -302,6 +336,8 @@ class Toolbox:
                     return Answer(error=f"there is no MCP server {label!r} in this request")
                 if server.failure is not None:
                     return Answer(error=server.failure)
+                if call.name not in self._shown.get(label, ()):
+                    return Answer(error=f"the MCP server {label!r} does not offer the tool {call.name!r} here")
                 return await self._means.servers.call(server.server, call.name, call.arguments)
             case items.FileSearch():
                 queries = _queries(call.arguments)
@@ -344,12 +380,23 @@ def _of_function(spec: toolspec.Function, found: ServerFunction) -> Offer:
 
 def _of_server(server: _McpServer, tool: items.McpTool) -> Offer:
     return Offer(
-        function=toolspec.Function(tool.name, tool.description, tool.input_schema or _EMPTY_SCHEMA, strict=False),
+        function=toolspec.Function(tool.name, tool.description, _parameters(tool), strict=False),
         here=True,
         approve=server.approves(tool),
         work=items.Mcp(server.spec.server_label),
         name=tool.name,
     )
+
+
+def _parameters(tool: items.McpTool) -> Raw:
+    """As vendors want it: MCP leaves `properties` out where a tool takes nothing, and OpenAI refuses that."""
+    own = tool.input_schema or _EMPTY_SCHEMA
+    schema = msgspec.json.decode(own)
+    if not isinstance(schema, dict):
+        return _EMPTY_SCHEMA
+    if schema.get("type") == "object" and "properties" in schema:
+        return own
+    return Raw(msgspec.json.encode({"properties": {}, **schema, "type": "object"}))
 
 
 def _whichs(*told: toolspec.Which | None) -> tuple[toolspec.Which, ...]:
@@ -359,18 +406,56 @@ def _whichs(*told: toolspec.Which | None) -> tuple[toolspec.Which, ...]:
 def _meant(which: toolspec.Which, tool: items.McpTool) -> bool:
     if which.read_only is not None and which.read_only != tool.read_only:
         return False
-    # Only `*` is a wildcard; a name may hold what else globs would read as one.
-    return not which.names or any(_fits(tool.name, name) for name in which.names)
+    return not which.names or _pattern(which.names).match(tool.name) is not None
 
 
-def _fits(name: str, pattern: str) -> bool:
-    plain = pattern.replace("[", "[[]").replace("?", "[?]")
-    return name == pattern or fnmatchcase(name, plain)
+@lru_cache(maxsize=256)
+def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
+    """Only `*` is a wildcard; a name may hold what else globs would read as one."""
+    plain = (name.replace("[", "[[]").replace("?", "[?]") for name in names)
+    return re.compile("|".join(translate(name) for name in plain))
+
+
+def _bounded(listed: Iterable[items.McpTools], *, before: Iterable[Sequence[items.McpTool]]) -> list[items.McpTools]:
+    """The lists there is room for beside those told before; in the place of another stands why there is none."""
+    room = _MOST_OF_LISTS - sum(_size(tools) for tools in before)
+    told: list[items.McpTools] = []
+    for item in listed:
+        size = _size(item.tools)
+        if size > room:
+            reason = (
+                f"its {len(item.tools)} tools take {size:,} bytes, and those of all servers may take "
+                f"{_MOST_OF_LISTS:,}: name the ones that are needed in allowed_tools"
+            )
+            item = msgspec.structs.replace(item, tools=(), error=reason)
+            size = 0
+        room -= size
+        told.append(item)
+    return told
+
+
+def _size(tools: Sequence[items.McpTool]) -> int:
+    return sum(len(tool.name) + len(tool.description or "") + len(bytes(tool.input_schema or b"")) for tool in tools)
 
 
 def _listing(index: int, item: items.McpTools) -> Iterator[events.Event]:
     yield events.ItemAdded(index, item)
     yield events.CallProgress(index, item.id, "mcp_tools", "in_progress")
+
+
+def _told(index: int, item: items.McpTools) -> list[events.Event]:
+    progress = events.CallProgress(index, item.id, "mcp_tools", "failed" if item.error else "completed")
+    return [progress, events.ItemDone(index, item)]
+
+
+def _lists(item: items.Item, labels: Collection[str]) -> bool:
+    return isinstance(item, items.McpTools) and item.server_label in labels
+
+
+def _is_stopped() -> bool:
+    """Whether it is this task that is being cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _queries(arguments: str) -> list[str]:

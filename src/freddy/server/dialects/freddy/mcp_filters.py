@@ -3,12 +3,12 @@
 from typing import Final, Literal
 
 from freddy.server.core.toolspec import Approval, Which
+from freddy.server.dialects import hosted
 from freddy.server.dialects.freddy import aliases
 from freddy.server.dialects.freddy.fields import Fields
 
-NAMES: Final = 128
-"""Names or patterns in a list."""
-NAME: Final = 256
+NAMES: Final = hosted.MOST_NAMES
+NAME: Final = hosted.LONGEST_NAME
 _APPROVALS: Final[dict[str, Literal["always", "never"]]] = {"always": "always", "never": "never"}
 
 
@@ -67,7 +67,4 @@ def _which(fields: Fields, name: str) -> tuple[Which, ...]:
 
 
 def _names(fields: Fields, name: str) -> tuple[str, ...]:
-    names = fields.strings(name)
-    if len(names) > NAMES or not all(0 < len(each) <= NAME for each in names):
-        raise fields.wrong(name, f"must be at most {NAMES} names, each of 1 to {NAME} characters")
-    return tuple(dict.fromkeys(names))
+    return hosted.check_names(fields.strings(name), fields.place(name))

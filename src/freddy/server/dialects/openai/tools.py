@@ -96,14 +96,15 @@ def decode(raws: Iterable[Raw]) -> tuple[tuple[toolspec.ToolSpec, ...], Renamed]
     specs: list[toolspec.ToolSpec] = []
     names: set[str] = set()
     labels: set[str] = set()
+    searches = 0
     renamed: dict[tuple[str, str], str] = {}
     for place, raw in enumerate(raws):
         at = f"tools[{place}]"
         kind = _kind(raw, at)
         if kind.type == "namespace":
-            # Kept whole for the answer, taken apart for the model.
-            specs.append(toolspec.Other(kind.type, raw))
             group = _NAMESPACE.read(raw, at)
+            # Kept whole for the answer, taken apart for the model.
+            specs.append(toolspec.Other(kind.type, _told_namespace(raw, group, at)))
             for inner, member in enumerate(group.tools):
                 inner_at = f"{at}.tools[{inner}]"
                 inner_kind = _kind(member, inner_at)
@@ -122,10 +123,18 @@ def decode(raws: Iterable[Raw]) -> tuple[tuple[toolspec.ToolSpec, ...], Renamed]
             specs.append(mcp)
         elif kind.type == "file_search":
             specs.append(_file_search(raw, at))
+            searches += 1
+            hosted.check_searches(searches, "tools")
         else:
             _FIELDS.read(raw, at)
             specs.append(toolspec.Other(kind.type, raw))
     return tuple(specs), renamed
+
+
+def _told_namespace(raw: Raw, group: _Namespace, at: str) -> Raw:
+    """As it was written, but for what tools in it are told in confidence, whether or not they belong there."""
+    told = [_told(_kind(tool, f"{at}.tools[{inner}]").type, tool) for inner, tool in enumerate(group.tools)]
+    return raw if told == group.tools else Raw(msgspec.json.encode(_FIELDS.read(raw) | {"tools": told}))
 
 
 def own_name(name: str, namespace: str | None) -> str:
@@ -177,7 +186,7 @@ def _mcp(raw: Raw, at: str, taken: set[str]) -> toolspec.Mcp:
     )
     headers = {name: value for name, value in (tool.headers or {}).items() if value is not None}
     hosted.check_secrets(at, tool.authorization, headers)
-    allowed, excluded = _allowed_tools(tool.allowed_tools)
+    allowed, excluded = _allowed_tools(tool.allowed_tools, f"{at}.allowed_tools")
     return toolspec.Mcp(
         server_label=tool.server_label,
         data=_told("mcp", raw),
@@ -192,12 +201,15 @@ def _mcp(raw: Raw, at: str, taken: set[str]) -> toolspec.Mcp:
     )
 
 
-def _allowed_tools(written: list[str] | _McpFilter | None) -> tuple[toolspec.Which | None, toolspec.Which | None]:
+def _allowed_tools(
+    written: list[str] | _McpFilter | None, at: str
+) -> tuple[toolspec.Which | None, toolspec.Which | None]:
     """What may be seen, and what not: an empty list allows nothing."""
     told = _McpFilter(written) if isinstance(written, list) else written or _McpFilter()
     if told.tool_names == []:
         return None, toolspec.Which(("*",))
-    return next(iter(_which(told)), None), None
+    place = at if isinstance(written, list) else f"{at}.tool_names"
+    return next(iter(_which(told, place)), None), None
 
 
 def _approval(written: str | _McpApproval | None, at: str) -> toolspec.Approval | None:
@@ -205,14 +217,18 @@ def _approval(written: str | _McpApproval | None, at: str) -> toolspec.Approval 
         return None
     if isinstance(written, str):
         return toolspec.Approval(shapes.pick(_APPROVALS, written, f"{at}.require_approval"))
-    return toolspec.Approval(always=_which(written.always), never=_which(written.never))
+    place = f"{at}.require_approval"
+    return toolspec.Approval(
+        always=_which(written.always, f"{place}.always.tool_names"),
+        never=_which(written.never, f"{place}.never.tool_names"),
+    )
 
 
-def _which(written: _McpFilter | None) -> tuple[toolspec.Which, ...]:
+def _which(written: _McpFilter | None, at: str) -> tuple[toolspec.Which, ...]:
     """A filter that names nothing means nothing."""
     if written is None or written.tool_names == [] or (written.tool_names is None and written.read_only is None):
         return ()
-    return (toolspec.Which(tuple(written.tool_names or ()), written.read_only),)
+    return (toolspec.Which(hosted.check_names(written.tool_names or (), at), written.read_only),)
 
 
 def _file_search(raw: Raw, at: str) -> toolspec.FileSearch:

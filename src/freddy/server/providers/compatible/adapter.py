@@ -147,6 +147,8 @@ class Compatible:
     async def count(self, turn: Turn) -> int | None:
         if self._counter is None:
             return None
+        if self._prompts(turn):
+            turn = _plain(turn)
         told = msgspec.json.decode(
             request.body(self._named(turn), self.profile, self._row), type=dict[str, msgspec.Raw]
         )

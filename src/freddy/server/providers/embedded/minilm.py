@@ -48,7 +48,8 @@ def ready(folder: Path) -> Path | None:
 
 
 def listed(folder: Path) -> Listed:
-    return Listed(MINILM.name, MINILM.recoded or MINILM.size, ready(folder), MINILM.note, MINILM.licence)
+    there = ready(folder) or _package()
+    return Listed(MINILM.name, MINILM.recoded or MINILM.size, there, MINILM.note, MINILM.licence)
 
 
 def installed() -> bool:

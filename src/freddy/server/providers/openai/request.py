@@ -23,6 +23,7 @@ _LONGEST_KEY = 64
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MESSAGE_ID = re.compile(r"msg_[A-Za-z0-9_-]{1,60}")
 _NO_ARGUMENTS: Json = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+_UNHEARD: Final = items.Text("[The tool gave back a sound here, which cannot be told.]")
 _PHASES = ("commentary", "final_answer")
 
 _ASK_FOR_JSON: Json = {
@@ -177,9 +178,13 @@ def _call(call: items.FunctionCall) -> Json:
 def _output(output: items.FunctionOutput, profile: Profile, form: items.CallForm) -> Json:
     kind = "custom_tool_call_output" if form == "custom" else "function_call_output"
     plain = all(isinstance(part, items.Text) for part in output.parts)
-    if any(isinstance(part, items.Audio) for part in output.parts):
-        raise _unread(profile, "audio in the output of a tool")
-    told: object = output.text if plain else _parts(output.parts, profile)
+    parts = output.parts
+    if any(isinstance(part, items.Audio) for part in parts):
+        if output.source is None:
+            raise _unread(profile, "audio in the output of a tool")
+        # A tool of this server gave it back: the caller could do nothing about it.
+        parts = tuple(_UNHEARD if isinstance(part, items.Audio) else part for part in parts)
+    told: object = output.text if plain else _parts(parts, profile)
     return {"type": kind, "call_id": call_id(output.call_id), "output": told}
 
 

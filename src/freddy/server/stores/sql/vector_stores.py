@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -165,7 +164,12 @@ _CLAIM = Statement(
         sa.tuple_(*_file).in_(
             sa.select(*_file)
             .where(_free)
-            .order_by(_files.c.created_at, _files.c.file_id)
+            .order_by(
+                sa.case((_files.c.organization_id > param("after"), 0), else_=1),
+                sa.case((param("after") == "", ""), else_=_files.c.organization_id),
+                _files.c.created_at,
+                _files.c.file_id,
+            )
             .limit(param("limit"))
             # What another process takes just now is left to it.
             .with_for_update(skip_locked=True)
@@ -235,6 +239,7 @@ class SqlVectorStores:
         self._database = database
         self._memory = memory
         self._points = points
+        self._search: ChunkSearch | None = None
 
     async def add(self, store: VectorStore, *, most: int) -> None:
         values = rows.store_values(store)
@@ -474,9 +479,9 @@ class SqlVectorStores:
 
         return await self._database.write(work)
 
-    async def claim(self, now: int, *, lease: int, limit: int) -> Sequence[StoreFile]:
+    async def claim(self, now: int, *, lease: int, limit: int, after: str = "") -> Sequence[StoreFile]:
         async def work(connection: Connection) -> Sequence[StoreFile]:
-            taken = await connection.all(_CLAIM, now=now, until=now + lease, updated_at=now, limit=limit)
+            taken = await connection.all(_CLAIM, now=now, until=now + lease, updated_at=now, limit=limit, after=after)
             files = [rows.file(row) for row in taken]
             for file in files:
                 if file.attempts > 1:  # another may have written a part
@@ -576,7 +581,8 @@ class SqlVectorStores:
         limit: int,
         filter_: Filter | None = None,
     ) -> Sequence[Passage]:
-        return await self._search.nearest(organization_id, store_ids, vector, limit=limit, filter_=filter_)
+        search = self._search or await self._searching()
+        return await search.nearest(organization_id, store_ids, vector, limit=limit, filter_=filter_)
 
     async def matching(
         self,
@@ -587,15 +593,21 @@ class SqlVectorStores:
         limit: int,
         filter_: Filter | None = None,
     ) -> Sequence[Passage]:
-        return await self._search.matching(organization_id, store_ids, text, limit=limit, filter_=filter_)
+        search = self._search or await self._searching()
+        return await search.matching(organization_id, store_ids, text, limit=limit, filter_=filter_)
 
     async def sweep(self) -> bool:
         if await segments.sweep(self._database, self._points):
             return True
         return self._points is not None and await self._points.catch_up()
 
-    @cached_property
-    def _search(self) -> "ChunkSearch":
+    async def _searching(self) -> "ChunkSearch":
+        # For a moment nobody else would be served.
+        made = await asyncio.to_thread(self._searcher)
+        self._search = self._search or made
+        return self._search
+
+    def _searcher(self) -> "ChunkSearch":
         try:
             from freddy.server.stores.sql.chunk_search import ChunkSearch  # noqa: PLC0415 — imports numpy
         except ModuleNotFoundError as error:

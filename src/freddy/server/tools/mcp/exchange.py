@@ -50,12 +50,20 @@ class Wire(httpx2.AsyncBaseTransport):
     """
 
     def __init__(
-        self, client: httpx2.AsyncClient, *, most: int, broken: Callable[[Exchange], None] | None = None
+        self,
+        client: httpx2.AsyncClient,
+        *,
+        most: int,
+        values: int = 100_000,
+        broken: Callable[[Exchange], None] | None = None,
     ) -> None:
-        """`most` bytes of an answer are read, but for streams of events, which the SDK bounds."""
+        """`most` bytes of an answer are read, but for streams of events, which the SDK bounds. No message has more than
+        so many `values`, about: each takes far longer to read than its bytes do, and meanwhile nobody else is served.
+        """
         self.settled = False
         self._client = client
         self._most = most
+        self._values = values
         self._broken = broken
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -65,7 +73,7 @@ class Wire(httpx2.AsyncBaseTransport):
             exchange = Exchange()
         exchange.handed = True
         try:
-            response = await self._client.send(request, stream=True, follow_redirects=False)
+            response = await self._sent(request)
         except httpx2.RequestError as error:
             exchange.error = error
             if request.method != "POST" or not self.settled:
@@ -81,9 +89,25 @@ class Wire(httpx2.AsyncBaseTransport):
             refusal = await _start_of(response)
             exchange.expired = self._no_session(request, response.status_code, refusal)
             return self._refused(exchange, httpx2.Response(response.status_code, headers=headers, content=refusal))
-        body = _Body(response, exchange, self._most, broken=self._broken, only=request.method == "GET")
+        body = _Body(
+            response,
+            exchange,
+            self._most,
+            values=self._values,
+            broken=self._broken,
+            only=request.method == "GET",
+        )
         answer = httpx2.Response(response.status_code, headers=headers, stream=body)
         return self._refused(exchange, answer) if request.method == "POST" and response.status_code >= 400 else answer
+
+    async def _sent(self, request: httpx2.Request) -> httpx2.Response:
+        """Raises `httpx2.DecodingError` for what is compressed: a few bytes of it may be more than there is memory."""
+        request.headers["accept-encoding"] = "identity"
+        response = await self._client.send(request, stream=True, follow_redirects=False)
+        if response.headers.get("content-encoding", "identity").strip().lower() in ("", "identity"):
+            return response
+        await response.aclose()
+        raise httpx2.DecodingError("compressed")
 
     def _no_session(self, request: httpx2.Request, status: int, refusal: bytes) -> bool:
         """The specification has 404 for it. Many servers give a 400 that speaks of the session:
@@ -103,7 +127,7 @@ class Wire(httpx2.AsyncBaseTransport):
 
 
 class _Body(httpx2.AsyncByteStream):
-    """The body, decoded and bounded. A failure ends this answer alone, but where there is `broken`, which is told;
+    """The body, bounded. A failure ends this answer alone, but where there is `broken`, which is told;
     of the `only` stream that all answers come by it is told of the end, too.
     """
 
@@ -113,22 +137,27 @@ class _Body(httpx2.AsyncByteStream):
         exchange: Exchange,
         most: int,
         *,
+        values: int,
         broken: Callable[[Exchange], None] | None,
         only: bool,
     ) -> None:
         self._response = response
         self._exchange = exchange
         self._most = most
+        self._values = values
         self._broken = broken
         self._only = only
         self._endless = response.headers.get("content-type", "").startswith("text/event-stream")
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        read = 0
+        read = values = 0
         try:
             async for piece in self._response.aiter_bytes():
                 read += len(piece)
-                if read > self._most and not self._endless:
+                # A piece is small: what begins and ends in it needs no look.
+                end = max(piece.rfind(b"\n\n"), piece.rfind(b"\r\n\r\n")) if self._endless else -1
+                values = _values(piece[end:]) if end >= 0 else values + _values(piece)
+                if values > self._values or (read > self._most and not self._endless):
                     self._exchange.too_large = True
                     self._break()
                     raise httpx2.StreamError("too large")
@@ -148,6 +177,11 @@ class _Body(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._response.aclose()
+
+
+def _values(piece: bytes) -> int:
+    """As many as it has, or more, for those in texts are counted too."""
+    return piece.count(b",") + piece.count(b"[") + piece.count(b"{")
 
 
 async def _start_of(response: httpx2.Response) -> bytes:

@@ -62,6 +62,11 @@ def connection(where: str, error: BaseException) -> errors.ToolFailed:
                     f"The MCP server {where} cannot be asked with these headers",
                     details="header names are tokens, and values are printable text on one line",
                 )
+            case httpx2.DecodingError():
+                return errors.ToolFailed(
+                    f"The MCP server {where} answered compressed, which it was asked not to do",
+                    details="whoever runs it can let it keep to `Accept-Encoding: identity`",
+                )
             case httpx2.ConnectError():
                 return errors.ToolFailed(f"The MCP server {where} could not be reached")
             case httpx2.RequestError():

@@ -72,7 +72,7 @@ class Doors:
             terms.connect_seconds, read=max(terms.call_seconds, terms.idle_seconds) + terms.connect_seconds, pool=None
         )
         inner = self._outward.client(timeout=patience)
-        wire = Wire(inner, most=terms.wire_bytes, broken=broken if kind == "sse" else None)
+        wire = Wire(inner, most=terms.wire_bytes, values=terms.wire_values, broken=broken if kind == "sse" else None)
         wires.append(wire)
         return httpx2.AsyncClient(transport=wire, headers=dict(server.headers), timeout=patience, trust_env=False)
 

@@ -111,6 +111,18 @@ class PooledMcpServers:
 
     async def _asked(self, server: Server, ask: Callable[["Session"], Awaitable[Got]]) -> Got:
         try:
+            return await self._sent(server, ask)
+        except errors.ToolFailed as failure:
+            # Its message is ours: what the server said stands in none.
+            organization_id, where = server.organization_id, failures.place(server)
+            _log.info(
+                "mcp_failed",
+                extra={"organization_id": organization_id, "server": where, "reason": failure.message},
+            )
+            raise
+
+    async def _sent(self, server: Server, ask: Callable[["Session"], Awaitable[Got]]) -> Got:
+        try:
             return await self._once(server, ask)
         except failures.Unsent as unsent:
             _log.info("mcp_asked_again", extra={"server": failures.place(server), "reason": unsent.failure.message})
@@ -171,22 +183,28 @@ class PooledMcpServers:
                 f"There is no MCP program {server.program!r} on this server",
                 details="whoever runs it can add one in the settings: [mcp.programs.NAME]",
             )
-        if len(self._sessions) >= self._terms.sessions and key not in self._sessions:
-            self._make_room()
+        if key not in self._sessions:
+            self._make_room(key)
         self._sessions[key] = session
         # In a context of its own: it outlives the request that was the first to want it.
         contextvars.Context().run(self._tasks.start_soon, self._run, key, session)
         return session
 
-    def _make_room(self) -> None:
-        """The one that lay idle for longest goes."""
-        for key, session in self._sessions.items():
-            if not session.users:
-                session.close()
-                del self._sessions[key]
+    def _make_room(self, key: _Key) -> None:
+        """The one that lay idle for longest goes: of the organization, where it has its share already."""
+        own = [other for other in self._sessions if other.organization_id == key.organization_id]
+        if len(own) >= self._terms.share:
+            self._drop_idle(own, f"All {self._terms.share} sessions that an organization may have with MCP servers")
+        elif len(self._sessions) >= self._terms.sessions:
+            self._drop_idle(list(self._sessions), f"All {self._terms.sessions} sessions with MCP servers")
+
+    def _drop_idle(self, keys: Sequence[_Key], what: str) -> None:
+        for key in keys:
+            if not self._sessions[key].users:
+                self._sessions.pop(key).close()
                 return
         raise errors.ToolFailed(
-            f"All {self._terms.sessions} sessions with MCP servers are in use",
+            f"{what} are in use",
             details="try again in a moment; whoever runs this server can raise `mcp.sessions`",
         )
 

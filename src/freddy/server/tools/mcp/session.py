@@ -20,6 +20,7 @@ from freddy.server.ports.mcp import Server
 from freddy.server.ports.tools import Answer
 from freddy.server.ports.world import Clock
 from freddy.server.tools.mcp import failures, listing, results
+from freddy.server.tools.mcp.confidence import Confidence
 from freddy.server.tools.mcp.exchange import Exchange, Wire, current
 from freddy.server.tools.mcp.opening import Doors, Kind, Streams
 from freddy.server.tools.mcp.terms import Terms
@@ -55,6 +56,7 @@ class Session:
         self.over = False
         self._server = server
         self._where = failures.place(server)
+        self._confidence = Confidence(server.headers)
         self._doors = doors
         self._terms = terms
         self._clock = clock
@@ -128,7 +130,7 @@ class Session:
         result = await self._ask(send_knowing)
         if isinstance(result, types.InputRequiredResult):
             return Answer(error="The tool asks for more than its arguments, and nobody is here to answer it.")
-        return results.answer(result, self._terms.result_bytes)
+        return self._confidence.answer(results.answer(result, self._terms.result_bytes))
 
     def _kinds(self) -> tuple[Kind, ...]:
         if self._server.url is None:
@@ -215,7 +217,7 @@ class Session:
         tools: tuple[items.McpTool, ...] = ()
         for _ in range(_LISTINGS):
             changes = self._changes
-            tools = listing.read(await self._ask(self._pages), self._where)
+            tools = self._confidence.tools(listing.read(await self._ask(self._pages), self._where))
             if changes == self._changes:
                 break
         return tools
@@ -254,7 +256,8 @@ class Session:
             return failure
         if _is_cut_off(error):
             return failures.ended(self._where)
-        return failures.Told(results.cut(error.message, _WORDS) or "The server refused and did not say why.")
+        words = results.cut(self._confidence.text(error.message), _WORDS)
+        return failures.Told(words or "The server refused and did not say why.")
 
     def _why(self, exchange: Exchange) -> errors.ToolFailed | None:
         if exchange.too_large:

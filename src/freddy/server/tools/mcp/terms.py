@@ -23,6 +23,16 @@ class Terms(Struct, frozen=True, kw_only=True):
         """What one message of a server may take: more than a model is given, so that it can be cut with a note."""
         return 16 * 1024 * 1024 + 2 * self.result_bytes
 
+    @property
+    def wire_values(self) -> int:
+        """Values of JSON in one message: as many as a text of that size may seem to have."""
+        return 50_000 + self.result_bytes // 4
+
+    @property
+    def share(self) -> int:
+        """Sessions that one organization may have: the others need some, too."""
+        return max(1, self.sessions // 2)
+
 
 class Program(Struct, frozen=True, kw_only=True):
     """`environment` goes on top of PATH, HOME and their like; nothing else of this process's is handed on."""
