@@ -188,8 +188,9 @@ async def test_a_request_says_which_tools_may_be_seen(gateway, upstream, server,
     response = await gateway.ask(dialect, tools=[mcp(server, allowed_tools=allowed)])
     assert offered(upstream.calls[0].body) == seen
     assert [tool["name"] for tool in item(response, "mcp_list_tools")["tools"]] == seen
-    # What was not offered is nobody's here: the call goes to the caller, as that of any function.
-    assert kinds(response) == ["mcp_list_tools", "function_call"]
+    # What was not offered is nobody's: the model is told so. Where nothing runs here, the caller sees what it called.
+    told = ["function_call_output", "message"] if seen else []
+    assert kinds(response) == ["mcp_list_tools", "function_call", *told]
     assert server.ledger.calls == []
 
 

@@ -18,6 +18,7 @@ OPEN = items.HostedCall("mcp_1", "call_t", "tool", "{}", items.Mcp("deep"))
 DONE = replace(OPEN, status="completed", parts=(items.Text("So"),))
 CALL_ADD = items.FunctionCall("fc_1", "call_1", "add", "{}")
 CALL_OWN = items.FunctionCall("fc_2", "call_2", "own", "{}")
+UNHEARD_OF = replace(CALL_OWN, id="fc_no", call_id="call_no", name="unheard_of")
 CALL_CAREFUL = items.FunctionCall("fc_3", "call_3", "careful", "{}")
 ASK_TOOL = items.ApprovalRequest("mcpr_1", "call_9", "tool", '{"n":1}', "deep")
 ASK_CAREFUL = items.ApprovalRequest("mcpr_2", "call_3", "careful", "{}")
@@ -72,6 +73,7 @@ def test_tools_that_are_not_known_are_looked_up_first():
         ((CALL_ADD, OPEN, CALL_OWN), (CALL_ADD, OPEN)),
         ((ANSWER, OPEN), (OPEN,)),
         ((CALL_CAREFUL, CALL_ADD, ASK_CAREFUL), (CALL_ADD,)),
+        ((UNHEARD_OF, CALL_OWN), (UNHEARD_OF,)),
     ],
 )
 def test_calls_of_tools_that_run_here_are_answered(said, waiting):
@@ -102,7 +104,6 @@ def test_the_model_goes_on_when_all_it_called_was_answered(said, did):
         ((ANSWER,), (), "completed"),
         ((CALL_OWN,), (), "completed"),
         ((CALL_OWN, CALL_ADD), (answer(CALL_ADD),), "completed"),
-        ((replace(CALL_OWN, name="unheard of"),), (), "completed"),
         ((ASK_TOOL,), (), "requires_action"),
         ((CALL_CAREFUL, ASK_CAREFUL), (), "requires_action"),
         ((CALL_CAREFUL, CALL_ADD, ASK_CAREFUL), (answer(CALL_ADD),), "requires_action"),

@@ -452,3 +452,11 @@ async def test_a_run_that_crashed_after_any_recorded_event_answers_every_call_on
         assert asked + len(model.turns) <= 4
         assert ended.text == "It is warm."
         assert len({item.call_id for item in ended.output if isinstance(item, items.FunctionOutput)}) == 2
+
+
+async def test_a_function_that_nobody_has_is_told_to_be_none(stage):
+    model = ScriptedModel(turns=[[call("subtract"), CALLS], ANSWER])
+    built = await stage(tools=ToolStage(MemoryFunctions(add=add)), scripted=model)
+    ended = await over(built, tools=(ADD, OWN))
+    assert kinds(ended) == ["FunctionCall", "FunctionOutput", "Message"]
+    assert "no function 'subtract'" in ended.output[1].text

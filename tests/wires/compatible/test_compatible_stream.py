@@ -444,7 +444,7 @@ async def test_a_counter_that_fails_is_a_failure_of_the_provider(answer):
         await model.count(Turn(model="m", items=()))
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\r\n"), min_size=1), max_size=5), st.data())
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=1), max_size=5), st.data())
 def test_data_lines_come_out_as_they_went_in(payloads, data):
     stream = b"".join(f"data: {payload}\n\n".encode() for payload in payloads)
     places = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))

@@ -249,8 +249,8 @@ def _unsettled(run: Run) -> Iterator[Settled]:
 
 
 def _waiting(run: Run) -> Iterator[items.HostedCall | items.FunctionCall]:
-    """Calls of tools that this server runs which nobody has answered, in their order."""
-    here = {one.function.name: one for one in run.offers if one.here and one.work is None}
+    """Calls that nobody has answered: of tools that this server runs, and of functions that nobody has."""
+    offered = {one.function.name: one for one in run.offers if one.work is None}
     answered = {item.call_id for item in (*run.context, *run.output) if isinstance(item, items.FunctionOutput)}
     for call in approved_functions(run):
         if call.call_id not in answered:
@@ -260,8 +260,9 @@ def _waiting(run: Run) -> Iterator[items.HostedCall | items.FunctionCall]:
             if item.status == "in_progress":
                 yield item
         elif isinstance(item, items.FunctionCall) and item.call_id not in answered:
-            offer = here.get(item.name)
-            if offer is not None and not offer.approve and item.status == "completed":
+            offer = offered.get(item.name)
+            mine = offer is None or (offer.here and not offer.approve)
+            if mine and item.status == "completed":
                 yield item
 
 
@@ -319,9 +320,9 @@ def _over(run: Run) -> bool:
 
 
 def _asks_caller(run: Run, said: Sequence[items.Item]) -> bool:
-    here = {one.function.name for one in run.offers if one.here}
+    of_caller = {one.function.name for one in run.offers if not one.here}
     return any(
-        isinstance(item, items.ApprovalRequest) or (isinstance(item, items.FunctionCall) and item.name not in here)
+        isinstance(item, items.ApprovalRequest) or (isinstance(item, items.FunctionCall) and item.name in of_caller)
         for item in said
     )
 

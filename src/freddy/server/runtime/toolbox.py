@@ -41,10 +41,9 @@ _MOST_OF_LISTS: Final = 256 * 1024
 
 
 class Limits(Struct, frozen=True):
-    """`seconds` that a call may take, and how many calls of one turn run `at_once`."""
+    """`seconds` that a call may take."""
 
     seconds: float = 60.0
-    at_once: int = 8
 
 
 class Means(Struct, frozen=True):

@@ -114,7 +114,7 @@ async def tools(
         configurations,
         outward,
         ids,
-        Limits(settings.tools.seconds, settings.tools.at_once),
+        Limits(settings.tools.seconds),
     )
     return Shelf(means, functions, configurations, knowledge)
 
