@@ -6,6 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from freddy.server.core import errors
 from freddy.server.core.attempt import Attempt
+from freddy.server.core.calls import Call
 from freddy.server.core.request import Request
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Usage
@@ -118,3 +119,15 @@ def test_failed_tries_are_counted_by_provider_and_code_whoever_answered_in_the_e
     for _ in range(2):
         metrics.run_finished(replace(response(), attempts=tried), seconds=1, first_delta_seconds=None)
     assert value(metrics, "freddy_upstream_errors_total", provider="a", code="provider_timeout") == 2
+
+
+def test_calls_of_tools_are_counted_by_kind_and_status():
+    metrics = Metrics()
+    called = (
+        Call(kind="model", name="m", provider="a", status="completed"),
+        Call(kind="tool", name="add", provider="mcp", status="completed"),
+        Call(kind="tool", name="add", provider="mcp", status="failed"),
+    )
+    metrics.run_finished(replace(response(), calls=called), seconds=1, first_delta_seconds=None)
+    for status in ("completed", "failed"):
+        assert value(metrics, "freddy_tool_calls_total", kind="mcp", status=status) == 1

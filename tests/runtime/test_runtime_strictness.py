@@ -79,3 +79,26 @@ async def test_calls_beside_a_faulty_one_are_made_again_with_it():
     model = ScriptedModel(turns=[[BAD, other, STOP], [GOOD, other, STOP]])
     assert await say(model, ROAD, toolspec.Function("free")) == [TRIED, GOOD, other, STOP]
     assert [item.call_id for item in model.turns[1].items[-2:]] == ["call_1", "call_2"]
+
+
+@promise(210)
+async def test_arguments_that_nobody_asked_for_do_not_fit():
+    more = replace(GOOD, arguments='{"km": 7, "miles": 4}')
+    model = ScriptedModel(turns=[[more, STOP], [GOOD, STOP]])
+    assert await say(model) == [TRIED, GOOD, STOP]
+
+
+async def test_a_schema_that_says_what_else_may_be_there_is_kept():
+    open_ = replace(
+        ROAD, parameters=raw({"type": "object", "properties": {}, "additionalProperties": {"type": "integer"}})
+    )
+    assert await say(ScriptedModel(GOOD, STOP), open_) == [GOOD, STOP]
+
+
+async def test_an_enforcing_model_is_not_believed_of_calls():
+    class Enforcing(ScriptedModel):
+        async def enforces(self, turn: Turn) -> bool:
+            return True
+
+    model = Enforcing(turns=[[BAD, STOP], [GOOD, STOP]], profile=Profile("sure", "stage", schemas=True))
+    assert (await say(model))[-2:] == [GOOD, STOP]

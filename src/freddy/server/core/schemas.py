@@ -61,6 +61,29 @@ class Unfit(Exception):
     """Why a schema is not taken: completes `the schema …`."""
 
 
+_OPENS: Final = frozenset(
+    (
+        "additionalProperties",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "if",
+        "$ref",
+        "patternProperties",
+        "unevaluatedProperties",
+    )
+)
+
+
+def closed(schema: dict[str, object]) -> dict[str, object]:
+    """The schema of an object that has nothing but its properties, where it does not say itself what else it may have.
+
+    Whoever spreads the arguments of a call over parameters has no place for others.
+    """
+    return schema if _OPENS & schema.keys() or "properties" not in schema else schema | {"additionalProperties": False}
+
+
 def misfits(form: Form, value: object, *, values: int) -> tuple[str, ...]:
     """What keeps the value, which has at most so many `values` in it, from the schema; empty when nothing does.
 

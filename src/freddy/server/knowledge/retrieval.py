@@ -63,10 +63,12 @@ class Retrieval:
         self._bounds = bounds
 
     async def check(self, organization_id: str, spec: toolspec.FileSearch) -> None:
-        found = await self._usable(organization_id, spec.vector_store_ids)
+        found = await self._stores.find(organization_id, spec.vector_store_ids)
         for store_id in spec.vector_store_ids:
             if store_id not in found:
                 raise missing(store_id, param="vector_store_ids")
+            if has_expired(found[store_id], self._clock.now()):
+                raise expired(store_id, param="vector_store_ids")
 
     async def search(self, organization_id: str, spec: toolspec.FileSearch, queries: Sequence[str]) -> Answer:
         asked = tuple(dict.fromkeys(query.strip() for query in queries if query.strip()))[:MOST_QUERIES]
@@ -169,6 +171,15 @@ class Retrieval:
 
 def missing(store_id: str, *, param: str = "vector_store_id") -> errors.NotFound:
     return errors.NotFound(f"There is no vector store {store_id[:100]!r}", param=param, code="vector_store_not_found")
+
+
+def expired(store_id: str, *, param: str = "vector_store_id") -> errors.InvalidRequest:
+    return errors.InvalidRequest(
+        f"The vector store {store_id[:100]!r} has expired",
+        param=param,
+        code="vector_store_expired",
+        details="make another one; `expires_after` says how long it is kept after it was last used",
+    )
 
 
 def _found(passage: Passage) -> items.Found:

@@ -34,7 +34,7 @@ from freddy.server.core.vector_stores import (
     VectorStore,
 )
 from freddy.server.knowledge.files import Files
-from freddy.server.knowledge.retrieval import Retrieval, missing
+from freddy.server.knowledge.retrieval import Retrieval, expired, missing
 from freddy.server.ports.embedder import Embedders
 from freddy.server.ports.stores import Page
 from freddy.server.ports.vector_stores import Totals, VectorStores
@@ -317,12 +317,7 @@ class Knowledge:
     async def _usable(self, caller: Caller, store_id: str) -> VectorStore:
         store = await self.get(caller, store_id)
         if has_expired(store, self._now()):
-            raise errors.InvalidRequest(
-                f"The vector store {store_id[:100]!r} has expired",
-                param="vector_store_id",
-                code="vector_store_expired",
-                details="make another one; `expires_after` says how long it is kept after it was last used",
-            )
+            raise expired(store_id)
         return store
 
     async def _wanted(self, organization_id: str, several: Sequence[NewFile], *, param: str) -> Mapping[str, File]:

@@ -40,6 +40,7 @@ class Metrics:
         self._models: dict[tuple[str, str], _Model] = {}
         self._model_names: set[str] = set()
         self._upstream_errors: dict[tuple[str, str], int] = {}
+        self._tool_calls: dict[tuple[str, str], int] = {}
         self._running = 0
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -65,6 +66,9 @@ class Metrics:
         for attempt in response.attempts:
             if attempt.code:
                 self._failed(attempt.provider, attempt.code)
+        for call in response.calls:
+            if call.kind == "tool":
+                self._tool_calls[call.provider, call.status] = self._tool_calls.get((call.provider, call.status), 0) + 1
         if usage := response.usage:
             found.input_tokens += usage.input_tokens
             found.cached_tokens += usage.cached_tokens
@@ -101,6 +105,12 @@ class Metrics:
         running = GaugeMetricFamily("freddy_runs_in_progress", "Runs being performed.")
         running.add_metric([], self._running)
         yield running
+        tools = CounterMetricFamily(
+            "freddy_tool_calls", "Calls of tools that the server ran.", labels=["kind", "status"]
+        )
+        for called, count in self._tool_calls.items():
+            tools.add_metric(called, count)
+        yield tools
         failures = CounterMetricFamily(
             "freddy_upstream_errors", "Failed calls of a provider.", labels=["provider", "code"]
         )

@@ -10,7 +10,7 @@ from typing import TypeAlias, assert_never
 
 import msgspec
 
-from freddy.server.core import items, request, toolspec
+from freddy.server.core import items, request, schemas, toolspec
 from freddy.server.core.turn import Turn
 
 Json: TypeAlias = dict[str, object]
@@ -131,7 +131,8 @@ def parameters(tool: toolspec.Function) -> Json:
         return CUSTOM_PARAMETERS
     if tool.parameters is None:
         return {"type": "object", "properties": {}}
-    return msgspec.json.decode(tool.parameters, type=dict[str, object])
+    told = msgspec.json.decode(tool.parameters, type=dict[str, object])
+    return schemas.closed(told) if tool.strict else told
 
 
 def _sampling(turn: Turn) -> request.Sampling:

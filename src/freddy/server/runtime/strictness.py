@@ -4,14 +4,16 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final, TypeAlias
 
+import msgspec
+from msgspec import Raw
 from msgspec.structs import replace
 
-from freddy.server.core import deltas, errors, items, toolspec
+from freddy.server.core import deltas, errors, items, schemas, toolspec
 from freddy.server.core.attempt import Attempt
 from freddy.server.core.deltas import Delta
 from freddy.server.core.turn import Turn
 from freddy.server.core.usage import Usage
-from freddy.server.ports.model import Model
+from freddy.server.ports.model import Enforcing, Model
 from freddy.server.runtime import estimate, forms
 
 ASKED_AGAIN: Final = "invalid arguments, asked again"
@@ -29,7 +31,8 @@ def strictly(model: Model, turn: Turn, answering: Answering) -> AsyncGenerator[S
     # Of a function that runs here the model is told what is wrong, and goes on from that.
     mine = (tool for tool in turn.tools if tool.strict and not tool.hosted)
     strict = {tool.name: tool for tool in mine if tool.form == "function" and tool.parameters}
-    if not strict or model.profile.schemas:
+    # An enforcing model sees to answers, and to calls only where it must make one.
+    if not strict or (model.profile.schemas and not isinstance(model, Enforcing)):
         return answering(model, turn)
     return _held(model, turn, answering, strict)
 
@@ -105,7 +108,7 @@ class _Calls:
             function = strict.get(call.name)
             if function is None or function.parameters is None:
                 continue
-            if faults := forms.unfit_arguments(function.parameters, call.arguments or "{}"):
+            if faults := forms.unfit_arguments(_closed(function.parameters), call.arguments or "{}"):
                 told[index] = "; ".join(faults)
         return told
 
@@ -137,6 +140,11 @@ class _Calls:
             )
             for index, pieces in self._pieces.items()
         }
+
+
+def _closed(parameters: Raw) -> Raw:
+    told = msgspec.json.decode(parameters)
+    return Raw(msgspec.json.encode(schemas.closed(told))) if isinstance(told, dict) else parameters
 
 
 def _complaint(fault: str | None) -> str:

@@ -465,10 +465,12 @@ class SqlVectorStores:
 
         async def work(connection: Connection) -> Batch | None:
             place = await connection.one(_PLACE, **scope)
-            if place is None or not await connection.run(_CANCEL_BATCH, **scope, batch_id=batch_id):
+            if place is None:
                 return None
             number, version, *_ = place
             before = [rows.file(row) for row in await connection.all(_UNFINISHED, **scope, batch_id=batch_id)]
+            if before:  # one that is over stays as it ended
+                await connection.run(_CANCEL_BATCH, **scope, batch_id=batch_id)
             after = [replace(file, status="cancelled", begun=version + 1) for file in before]
             for file in before:
                 await segments.kill(connection, store=number, file_id=file.file_id)
