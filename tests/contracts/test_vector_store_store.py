@@ -349,6 +349,13 @@ async def test_a_batch_counts_its_files(store: VectorStores) -> None:
     assert await store.get_batch(ACME, "vs_1", "vsfb_2") is None
 
 
+async def test_a_batch_that_is_over_is_not_cancelled(store: VectorStores) -> None:
+    await store.add(vector_store(), most=MANY)
+    await store.add_files([store_file()], batch=BATCH, most=MANY)
+    assert await store.fail(await claimed(store), FAILURE, NOW)
+    assert await store.cancel_batch(ACME, "vs_1", "vsfb_1") == replace(BATCH, failed=1)
+
+
 async def test_a_cancelled_batch_leaves_what_is_indexed(store: VectorStores, database: Database) -> None:
     await store.add(vector_store(), most=MANY)
     await store.add_files([store_file(f"file_{number}") for number in (1, 2, 3)], batch=BATCH, most=MANY)
