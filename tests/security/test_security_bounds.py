@@ -72,8 +72,8 @@ class RawServer:
             writer.close()
 
 
-def http(body: bytes, *headers: str) -> bytes:
-    lines = ("HTTP/1.1 200 OK", "content-type: application/json", f"content-length: {len(body)}", *headers)
+def http(body: bytes, *headers: str, kind: str = "application/json") -> bytes:
+    lines = ("HTTP/1.1 200 OK", f"content-type: {kind}", f"content-length: {len(body)}", *headers)
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
@@ -90,9 +90,12 @@ async def test_an_answer_that_was_packed_is_refused_before_it_is_unpacked(packin
             await servers.tools(Server(organization_id="org_one", url=server.url))
 
 
-async def test_an_answer_of_endless_small_values_does_not_keep_others_waiting():
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+async def test_an_answer_of_endless_small_values_does_not_keep_others_waiting(kind):
     body = b'{"jsonrpc":"2.0","id":1,"result":{"a":[' + b"{}," * 4_000_000 + b"0]}}"
-    async with RawServer(http(body)) as server, pool() as servers, Paused() as paused:
+    if kind == "text/event-stream":
+        body = b"event: message\ndata: " + body + b"\n\n"
+    async with RawServer(http(body, kind=kind)) as server, pool() as servers, Paused() as paused:
         with pytest.raises(errors.ToolFailed):
             await servers.tools(Server(organization_id="org_one", url=server.url))
     assert paused.longest < 2  # it took more than five where all of it was read
@@ -144,14 +147,32 @@ MANY = [f"tool_{number:04}*" for number in range(129)]
     [
         ([mcp("https://mcp.example.com/mcp", allowed_tools=MANY)], "allowed_tools"),
         ([mcp("https://mcp.example.com/mcp", allowed_tools=["x" * 257])], "allowed_tools"),
+        ([mcp("https://mcp.example.com/mcp", allowed_tools=MANY[:33])], "allowed_tools"),
+        ([mcp("https://mcp.example.com/mcp", allowed_tools=["*a" * 9])], "allowed_tools"),
         ([mcp("https://mcp.example.com/mcp", {"never": {"tool_names": MANY}})], "require_approval"),
         ([mcp("https://mcp.example.com/mcp", server_label=f"s{number}") for number in range(33)], "tools[32]"),
         ([{"type": "file_search", "vector_store_ids": ["vs_1"]}] * 33, "tools"),
         ([{"type": "file_search", "vector_store_ids": [f"vs_{number}" for number in range(101)]}], "vector_store_ids"),
+        (
+            [{"type": "file_search", "vector_store_ids": [f"vs_{n}" for n in range(m, m + 60)]} for m in (0, 60)],
+            "tools",
+        ),
         ([{"type": "file_search", "vector_store_ids": ["vs_\0"]}], "vector_store_ids"),
         ([{"type": "file_search", "vector_store_ids": ["x" * 129]}], "vector_store_ids"),
     ],
-    ids=["names", "long", "approvals", "servers", "searches", "stores", "nul", "id"],
+    ids=[
+        "names",
+        "long",
+        "patterns",
+        "wildcards",
+        "approvals",
+        "servers",
+        "searches",
+        "stores",
+        "together",
+        "nul",
+        "id",
+    ],
 )
 async def test_a_request_names_no_more_than_can_be_looked_at(gateway, upstream, dialect, tools, param):
     reply = await gateway.post(*spelled(dialect, tools=tools))

@@ -39,6 +39,7 @@ class Pair(NamedTuple):
     other: Served
     chat: Chat
     hashes: Hashes
+    aside: Aside
 
     def openai(self, served: Served) -> openai.OpenAI:
         return openai.OpenAI(api_key=KEY, base_url=f"{served.url}/v1", max_retries=0, timeout=BOUND)
@@ -65,12 +66,12 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @contextmanager
-def both(home: Path, postgres: PostgresServer) -> Iterator[Pair]:
+def both(home: Path, postgres: PostgresServer, **more: str) -> Iterator[Pair]:
     name = f"tools_{os.getpid()}_{next(_numbers)}"
     postgres.say(f"CREATE DATABASE {name}")
     chat, hashes = Chat(answering=_answer), Hashes()
     home.mkdir()
-    with Aside(chat, hashes):
+    with Aside(chat, hashes, ending=hashes.held.set) as aside:
         (home / "freddy.toml").write_text(
             "".join(
                 f'[[upstream]]\nname = "{name}"\nkind = "{one.kind}"\nurl = "{one.url}"\nkey = "sk-none"\n'
@@ -86,9 +87,10 @@ def both(home: Path, postgres: PostgresServer) -> Iterator[Pair]:
             "FREDDY_DEV_API_KEY": KEY,
             "FREDDY_EMBEDDINGS_MODEL": "words/hashes",
             "FREDDY_KNOWLEDGE_POLL_SECONDS": "0.2",
+            **more,
         }
         with serving(home / "one", **variables) as one, serving(home / "other", **variables) as other:
-            yield Pair(one, other, chat, hashes)
+            yield Pair(one, other, chat, hashes, aside)
             for served in (one, other):
                 assert '"error"' not in {event.get("level", "").lower() for event in served.events()}
                 assert "Traceback" not in served.said()
@@ -230,3 +232,23 @@ def test_functions_and_mcp_servers_are_kept_for_both_with_their_secrets(pair: Pa
             assert elsewhere.get(place).status_code == 404
     for text_ in (made.text, tested.text, saved.text, asked.text, told, pair.one.said(), pair.other.said()):
         assert "secret-of" not in text_
+
+
+def test_what_a_killed_server_had_begun_the_other_ends(postgres: PostgresServer, tmp_path: Path):
+    with both(tmp_path / "home", postgres, FREDDY_KNOWLEDGE_LEASE_SECONDS="5") as pair:
+        client = pair.openai(pair.one)
+        store = client.vector_stores.create().id
+        before = len(pair.hashes.calls)
+        pair.aside.tell(pair.hashes.held.clear)
+        files = [
+            client.files.create(file=(name, content.encode()), purpose="assistants").id
+            for name, content in TEXTS.items()
+        ]
+        client.vector_stores.file_batches.create(store, file_ids=files)
+        wait_until(lambda: len(pair.hashes.calls) >= before + len(TEXTS))
+        pair.one.kill()
+        pair.aside.tell(pair.hashes.held.set)
+        left = pair.openai(pair.other)
+        wait_until(lambda: left.vector_stores.retrieve(store).file_counts.in_progress == 0)
+        assert left.vector_stores.retrieve(store).file_counts.completed == len(TEXTS)
+        assert sorted({*found(left, store, "refund parcel harbour kitchen")}) == sorted(TEXTS)

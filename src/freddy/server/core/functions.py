@@ -15,7 +15,8 @@ REDACTED: Final = "***REDACTED***"
 LONGEST_NAME: Final = 64
 LONGEST_DESCRIPTION: Final = 2_000
 LARGEST_PARAMETERS: Final = 32 * 1024
-"""Bytes of a schema."""
+LARGEST_ARGUMENTS: Final = 256 * 1024
+"""Bytes of a schema, and of the arguments that somebody tries it with."""
 MOST_HEADERS: Final = 32
 LONGEST_HEADER: Final = 64
 LONGEST_SECRET: Final = 4096
@@ -166,6 +167,8 @@ def check_parameters(schema: Raw) -> None:
 def check_arguments(arguments: Raw, schema: Raw) -> None:
     """Raises `errors.InvalidValue` for what does not fit."""
     data = bytes(arguments)
+    if len(data) > LARGEST_ARGUMENTS:
+        raise errors.InvalidValue("arguments", f"must have at most {LARGEST_ARGUMENTS:,} bytes as JSON")
     values = schemas.values_in(data.decode())
     found = schemas.misfits(_form(bytes(schema)), msgspec.json.decode(data), values=values)
     if found:

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias, assert_never
 import msgspec
 from msgspec.structs import replace
 
-from freddy.server.core import errors, items
+from freddy.server.core import errors, items, toolspec
 from freddy.server.core.mcp_configurations import check_headers, check_url
 from freddy.server.core.vector_stores import Ranker
 
@@ -44,6 +44,9 @@ MOST_STORES: Final = 100
 MOST_NAMES: Final = 128
 LONGEST_NAME: Final = 256
 """Names or patterns in a list of an MCP server's tools, and characters of each."""
+MOST_PATTERNS: Final = 32
+MOST_WILDCARDS: Final = 8
+"""Patterns in such a list, and wildcards in each: all of them are tried with every tool that there is."""
 _LONGEST_ID: Final = 128
 SECRETS: Final = ("authorization", "headers")
 """What an MCP tool tells its server in confidence: no answer repeats it."""
@@ -120,15 +123,23 @@ def check_stores(store_ids: Sequence[str], at: str) -> tuple[str, ...]:
     return each
 
 
-def check_searches(searches: int, at: str) -> None:
-    if searches > MOST_SEARCHES:
+def check_searches(tools: Iterable[toolspec.ToolSpec], at: str) -> None:
+    searches = [tool for tool in tools if isinstance(tool, toolspec.FileSearch)]
+    if len(searches) > MOST_SEARCHES:
         raise errors.InvalidValue(at, f"must hold at most {MOST_SEARCHES} file searches")
+    if len({store_id for search in searches for store_id in search.vector_store_ids}) > MOST_STORES:
+        raise errors.InvalidValue(at, f"must name at most {MOST_STORES} vector stores, all file searches together")
 
 
 def check_names(names: Collection[str], at: str) -> tuple[str, ...]:
     """Names of tools, or patterns; the same, each once."""
     if len(names) > MOST_NAMES or not all(0 < len(each) <= LONGEST_NAME for each in names):
         raise errors.InvalidValue(at, f"must be at most {MOST_NAMES} names, each of 1 to {LONGEST_NAME} characters")
+    patterns = [each for each in names if "*" in each]
+    if len(patterns) > MOST_PATTERNS or any(each.count("*") > MOST_WILDCARDS for each in patterns):
+        raise errors.InvalidValue(
+            at, f"must hold at most {MOST_PATTERNS} patterns, each with at most {MOST_WILDCARDS} wildcards (*)"
+        )
     return tuple(dict.fromkeys(names))
 
 

@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
-from fnmatch import translate
 from functools import lru_cache
 from typing import Final
 
@@ -405,14 +403,30 @@ def _whichs(*told: toolspec.Which | None) -> tuple[toolspec.Which, ...]:
 def _meant(which: toolspec.Which, tool: items.McpTool) -> bool:
     if which.read_only is not None and which.read_only != tool.read_only:
         return False
-    return not which.names or _pattern(which.names).match(tool.name) is not None
+    if not which.names:
+        return True
+    plain, patterns = _told_apart(which.names)
+    return tool.name in plain or any(_fits(tool.name, pattern) for pattern in patterns)
 
 
 @lru_cache(maxsize=256)
-def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
-    """Only `*` is a wildcard; a name may hold what else globs would read as one."""
-    plain = (name.replace("[", "[[]").replace("?", "[?]") for name in names)
-    return re.compile("|".join(translate(name) for name in plain))
+def _told_apart(names: tuple[str, ...]) -> tuple[frozenset[str], tuple[tuple[str, ...], ...]]:
+    """Names, and patterns as what stands between their wildcards."""
+    return frozenset(names), tuple(tuple(name.split("*")) for name in names if "*" in name)
+
+
+def _fits(name: str, pattern: tuple[str, ...]) -> bool:
+    # Not as a regular expression: making those of strangers' patterns takes seconds.
+    first, *middle, last = pattern
+    at, end = len(first), len(name) - len(last)
+    if at > end or not (name.startswith(first) and name.endswith(last)):
+        return False
+    for piece in middle:
+        found = name.find(piece, at, end)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True
 
 
 def _bounded(listed: Iterable[items.McpTools], *, before: Iterable[Sequence[items.McpTool]]) -> list[items.McpTools]:

@@ -36,7 +36,7 @@ def decode(body: Fields) -> tuple[toolspec.ToolSpec, ...]:
             raise body.wrong("tools", f"must have unique names: {spec.name} is there twice")
         seen.add(spec.name)
     _check_labels(body, specs)
-    hosted.check_searches(sum(isinstance(spec, toolspec.FileSearch) for spec in specs), body.place("tools"))
+    hosted.check_searches(specs, body.place("tools"))
     stores = body.strings("vector_store_ids")
     if stores and not any(isinstance(spec, toolspec.FileSearch) for spec in specs):
         found = hosted.check_stores(stores, body.place("vector_store_ids"))

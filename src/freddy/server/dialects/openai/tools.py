@@ -96,7 +96,6 @@ def decode(raws: Iterable[Raw]) -> tuple[tuple[toolspec.ToolSpec, ...], Renamed]
     specs: list[toolspec.ToolSpec] = []
     names: set[str] = set()
     labels: set[str] = set()
-    searches = 0
     renamed: dict[tuple[str, str], str] = {}
     for place, raw in enumerate(raws):
         at = f"tools[{place}]"
@@ -123,11 +122,10 @@ def decode(raws: Iterable[Raw]) -> tuple[tuple[toolspec.ToolSpec, ...], Renamed]
             specs.append(mcp)
         elif kind.type == "file_search":
             specs.append(_file_search(raw, at))
-            searches += 1
-            hosted.check_searches(searches, "tools")
         else:
             _FIELDS.read(raw, at)
             specs.append(toolspec.Other(kind.type, raw))
+    hosted.check_searches(specs, "tools")
     return tuple(specs), renamed
 
 
