@@ -675,8 +675,8 @@ class Mcp(Struct, frozen=True, kw_only=True):
         int,
         Setting(
             "FREDDY_MCP_SESSIONS",
-            "How many sessions may be open at once; an organization may have half of them. Where another is needed, the "
-            "one that lay idle for longest is closed.",
+            "How many sessions may be open at once; an organization may have half of them. Where another is needed, "
+            "the one that lay idle for longest is closed.",
             low=1,
             high=10_000,
         ),
