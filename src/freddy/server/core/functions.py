@@ -9,6 +9,14 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.structs import replace
 
 from freddy.server.core import errors, schemas
+from freddy.server.core.headers import (
+    LONGEST_HEADER,
+    LONGEST_SECRET,
+    MOST_HEADERS,
+    OF_CONNECTION,
+    is_name,
+    is_value,
+)
 
 REDACTED: Final = "***REDACTED***"
 """Stands for a secret in answers, and in a change for the one that is kept."""
@@ -17,9 +25,6 @@ LONGEST_DESCRIPTION: Final = 2_000
 LARGEST_PARAMETERS: Final = 32 * 1024
 LARGEST_ARGUMENTS: Final = 256 * 1024
 """Bytes of a schema, and of the arguments that somebody tries it with."""
-MOST_HEADERS: Final = 32
-LONGEST_HEADER: Final = 64
-LONGEST_SECRET: Final = 4096
 SECONDS: Final = 30
 MOST_SECONDS: Final = 300
 OVERLAP_SECONDS: Final = 24 * 3600
@@ -30,30 +35,7 @@ NOTHING: Final = Raw(b'{"type":"object","properties":{}}')
 """The parameters of a function that takes none."""
 
 _NAME: Final = re.compile(NAME)
-_HEADER: Final = re.compile(rf"[A-Za-z0-9!#$%&'*+.^_`|~-]{{1,{LONGEST_HEADER}}}")
-_VALUE: Final = re.compile(rf"(?!.{{{LONGEST_SECRET + 1}}})[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
-_OURS: Final = frozenset(
-    (
-        "accept",
-        "accept-encoding",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "webhook-id",
-        "webhook-signature",
-        "webhook-timestamp",
-    )
-)
+_OURS: Final = OF_CONNECTION | {"webhook-id", "webhook-signature", "webhook-timestamp"}
 
 
 class Previous(Struct, frozen=True):
@@ -201,7 +183,7 @@ def _headers(before: Configuration, change: Change, usable: Mapping[str, str] | 
     headers = {}
     for name, value in change.headers.items():
         place = f"headers.{name[:LONGEST_HEADER]}"
-        if not _HEADER.fullmatch(name):
+        if not is_name(name):
             raise errors.InvalidValue(
                 place, f"must be named as headers are: 1 to {LONGEST_HEADER} letters, digits and -_."
             )
@@ -214,7 +196,7 @@ def _headers(before: Configuration, change: Change, usable: Mapping[str, str] | 
                 raise _again(place)
             headers[name] = known[name.lower()]
             continue
-        if not _VALUE.fullmatch(value):
+        if not is_value(value):
             raise errors.InvalidValue(
                 place, f"must be 1 to {LONGEST_SECRET} ASCII characters in one line, with no space at an end"
             )

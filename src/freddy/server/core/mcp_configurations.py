@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from freddy.server.core import errors
+from freddy.server.core.headers import LONGEST_HEADER, LONGEST_SECRET, MOST_HEADERS, OF_CONNECTION, is_name, is_value
 from freddy.server.core.items import MaybeRaw
 from freddy.server.core.toolspec import Approval, Which
 
@@ -21,38 +22,12 @@ REDACTED: Final = "***REDACTED***"
 """Stands for a secret in answers, and in a change for the one that is kept."""
 USUAL_HEADER: Final = "X-API-Key"
 LONGEST_URL: Final = 2048
-LONGEST_SECRET: Final = 4096
-LONGEST_HEADER: Final = 64
-"""Characters of a header's name."""
-MOST_HEADERS: Final = 32
 
-_NAME: Final = re.compile(rf"[A-Za-z0-9!#$%&'*+.^_`|~-]{{1,{LONGEST_HEADER}}}", re.ASCII)
 _SECRET: Final = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_SECRET}}}")
-_VALUE: Final = re.compile(rf"(?!.{{{LONGEST_SECRET + 1}}})[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
 _URL: Final = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_URL}}}")
 _AUTHORIZATION: Final = "Authorization"
 _WITHOUT: Final = "must be left out for a program: it is asked without HTTP"
-_OURS: Final = frozenset(
-    (
-        "accept",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "expect",
-        "host",
-        "keep-alive",
-        "last-event-id",
-        "mcp-protocol-version",
-        "mcp-session-id",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    )
-)
+_OURS: Final = OF_CONNECTION | {"last-event-id", "mcp-protocol-version", "mcp-session-id"}
 """Headers that belong to the connection and to the protocol."""
 
 
@@ -252,7 +227,7 @@ def check_headers(headers: Mapping[str, str], at: str) -> None:
         raise errors.InvalidValue(at, f"must be at most {MOST_HEADERS}")
     for name, value in headers.items():
         _check_header(at, name)
-        if not _VALUE.fullmatch(value):
+        if not is_value(value):
             raise errors.InvalidValue(
                 f"{at}.{name}", f"must be 1 to {LONGEST_SECRET} ASCII characters in one line, with no space at an end"
             )
@@ -341,7 +316,7 @@ def _check_secret(place: str, secret: str) -> None:
 
 
 def _check_header(place: str, name: str) -> None:
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise errors.InvalidValue(place, f"must be named as headers are: 1 to {LONGEST_HEADER} letters, digits and -_.")
     if name.lower() in _OURS:
         raise errors.InvalidValue(place, f"must not be {name}: this server says that itself")

@@ -57,6 +57,21 @@ class Listing(Struct, frozen=True, kw_only=True):
     offset: int = 0
 
 
+class OvertakenError(Exception):
+    """Somebody else made another version meanwhile."""
+
+
+def unless_overtaken(read: Kept[T], name: str, value: T) -> Callable[[Kept[T]], tuple[str, T]]:
+    """What to alter a thing to that was read before. Raises `OvertakenError` where it is another by now."""
+
+    def alter(now: Kept[T]) -> tuple[str, T]:
+        if now.version != read.version:
+            raise OvertakenError
+        return name, value
+
+    return alter
+
+
 async def unheard(caller: Caller, action: Action, kind: Kind, before: Record | None, after: Record | None) -> None:
     """The `Changed` that tells nobody."""
 

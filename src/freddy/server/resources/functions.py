@@ -6,7 +6,7 @@ import asyncio
 import base64
 import logging
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -22,7 +22,7 @@ from freddy.server.ports.sealer import Sealer
 from freddy.server.ports.stores import Page
 from freddy.server.ports.tools import Answer, Asker, Confided, Registered, RegisteredCalls
 from freddy.server.ports.world import Clock, IdSource
-from freddy.server.resources.base import MOST, Changed, Kept, beside, unheard
+from freddy.server.resources.base import MOST, Changed, Kept, OvertakenError, beside, unheard, unless_overtaken
 from freddy.server.resources.base import Collection as Kind
 
 _log = logging.getLogger(__name__)
@@ -255,9 +255,9 @@ class Functions:
         """None where somebody else made another version meanwhile."""
         try:
             kept = await self._kept.change(
-                caller, read.id, _unless_overtaken(read, name, value), expected_version=expected_version
+                caller, read.id, unless_overtaken(read, name, value), expected_version=expected_version
             )
-        except _OvertakenError:
+        except OvertakenError:
             return None
         self._forget(kept.organization_id)
         return kept
@@ -305,21 +305,6 @@ class Functions:
             headers=value.headers,
             secrets=tuple(sealed),
         )
-
-
-class _OvertakenError(Exception):
-    """Somebody else made another version meanwhile."""
-
-
-def _unless_overtaken(
-    read: Kept[Configuration], name: str, value: Configuration
-) -> Callable[[Kept[Configuration]], tuple[str, Configuration]]:
-    def alter(now: Kept[Configuration]) -> tuple[str, Configuration]:
-        if now.version != read.version:
-            raise _OvertakenError
-        return name, value
-
-    return alter
 
 
 def _new_secret() -> str:

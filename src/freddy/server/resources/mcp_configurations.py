@@ -19,7 +19,7 @@ from freddy.server.ports.records import Record, RecordStore
 from freddy.server.ports.sealer import Sealer
 from freddy.server.ports.world import Clock, IdSource
 from freddy.server.resources import base
-from freddy.server.resources.base import MOST, Changed, Kept, Listing, page, unheard
+from freddy.server.resources.base import MOST, Changed, Kept, Listing, OvertakenError, page, unheard, unless_overtaken
 from freddy.server.resources.sample_mcp_configurations import SampleMcpConfigurations
 
 _log = logging.getLogger(__name__)
@@ -140,10 +140,10 @@ class McpConfigurations:
                 return await self._kept.change(
                     caller,
                     configuration_id,
-                    _unless_overtaken(read, read.name if change.name is UNSET else change.name, value),
+                    unless_overtaken(read, read.name if change.name is UNSET else change.name, value),
                     expected_version=change.expected_version,
                 )
-            except _OvertakenError:
+            except OvertakenError:
                 continue
         raise errors.Conflict(
             f"The MCP configuration {configuration_id!r} is being changed by others", details="try again in a moment"
@@ -274,21 +274,6 @@ def _resealed(before: bytes, after: bytes) -> Callable[[Record], Record]:
         return (
             replace(record, data=_encode(replace(value, credentials=after))) if value.credentials == before else record
         )
-
-    return alter
-
-
-class _OvertakenError(Exception):
-    """Somebody else made another version meanwhile."""
-
-
-def _unless_overtaken(
-    read: Kept[Configuration], name: str, value: Configuration
-) -> Callable[[Kept[Configuration]], tuple[str, Configuration]]:
-    def alter(now: Kept[Configuration]) -> tuple[str, Configuration]:
-        if now.version != read.version:
-            raise _OvertakenError
-        return name, value
 
     return alter
 

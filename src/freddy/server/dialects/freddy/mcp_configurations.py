@@ -7,8 +7,8 @@ import msgspec
 from msgspec import UNSET, Raw, Struct
 
 from freddy.server.core import errors
+from freddy.server.core.headers import LONGEST_HEADER
 from freddy.server.core.mcp_configurations import (
-    LONGEST_HEADER,
     REDACTED,
     USUAL_HEADER,
     Auth,

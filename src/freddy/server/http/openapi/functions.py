@@ -2,10 +2,7 @@
 
 from freddy.server.core.functions import (
     LONGEST_DESCRIPTION,
-    LONGEST_HEADER,
     LONGEST_NAME,
-    LONGEST_SECRET,
-    MOST_HEADERS,
     MOST_OVERLAP_SECONDS,
     MOST_SECONDS,
     NAME,
@@ -13,6 +10,7 @@ from freddy.server.core.functions import (
     REDACTED,
     SECONDS,
 )
+from freddy.server.core.headers import LONGEST_HEADER, LONGEST_SECRET, MOST_HEADERS
 from freddy.server.dialects.freddy import functions as wire
 from freddy.server.http.openapi.paths import Area, Operation
 from freddy.server.http.openapi.schemas import METADATA, Schema, Types, either, flag, text, thing, whole

@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from freddy.server.core.mcp_configurations import LONGEST_HEADER, LONGEST_SECRET, LONGEST_URL, MOST_HEADERS, REDACTED
+from freddy.server.core.headers import LONGEST_HEADER, LONGEST_SECRET, MOST_HEADERS
+from freddy.server.core.mcp_configurations import LONGEST_URL, REDACTED
 from freddy.server.dialects.freddy import mcp_configurations as wire
 from freddy.server.dialects.freddy import mcp_filters
 from freddy.server.http.openapi.paths import Area, Operation
