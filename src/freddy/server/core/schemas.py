@@ -79,9 +79,11 @@ _OPENS: Final = frozenset(
 def closed(schema: dict[str, object]) -> dict[str, object]:
     """The schema of an object that has nothing but its properties, where it does not say itself what else it may have.
 
-    Whoever spreads the arguments of a call over parameters has no place for others.
+    Whoever spreads the arguments of a call over parameters has no place for others. One that names no property says
+    nothing about them.
     """
-    return schema if _OPENS & schema.keys() or "properties" not in schema else schema | {"additionalProperties": False}
+    says = not _OPENS & schema.keys() and schema.get("properties")
+    return schema | {"additionalProperties": False} if says else schema
 
 
 def misfits(form: Form, value: object, *, values: int) -> tuple[str, ...]:
