@@ -142,7 +142,7 @@ class Tools:
             try:
                 await self._means.retriever.check(caller.organization_id, _search_in((store_id,)))
                 there.append(store_id)
-            except errors.NotFound:
+            except (errors.NotFound, errors.InvalidRequest):  # the latter has expired
                 missing.append(store_id)
         return ((*tools, _search_in(tuple(there))) if there else tools), missing
 
