@@ -106,7 +106,7 @@ def decide(run: Run) -> Step:
     if not run.opened:
         return OpenTools()
     if not _works(run):
-        return Finish(_ended(run)) if run.turns else CallModel(_turn(run))
+        return Finish(_ended(run)) if run.turns else CallModel(next_turn(run))
     if answers := tuple(_unsettled(run)):
         return Settle(answers)
     if waiting := tuple(_waiting(run)):
@@ -114,7 +114,7 @@ def decide(run: Run) -> Step:
         return CallTools(waiting[:left], waiting[left:], parallel=run.parallel and len(waiting) > 1)
     if run.turns and _over(run):
         return Finish(_ended(run))
-    return CallModel(_turn(run))
+    return CallModel(next_turn(run))
 
 
 _CHANGING = frozenset(
@@ -216,11 +216,6 @@ def _broken_off(run: Run, choice: events.Choice, status: calls.Outcome, usage: U
     # Nobody counted what broke off, and it was said to be over before it was estimated.
     last = replace(before[-1], usage=usage, cost=calls.cost(usage, choice.price))
     return (*before[:-1], last)
-
-
-def first_turn(run: Run) -> Turn:
-    """What the model would be asked if there were nothing else to be done."""
-    return _turn(run)
 
 
 def _works(run: Run) -> bool:
@@ -327,7 +322,8 @@ def _asks_caller(run: Run, said: Sequence[items.Item]) -> bool:
     )
 
 
-def _turn(run: Run) -> Turn:
+def next_turn(run: Run) -> Turn:
+    """What the model is asked, where there is nothing else to be done before."""
     request = run.response.request
     usage = run.usage
     spent = usage.output_tokens if usage else 0

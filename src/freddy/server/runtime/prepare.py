@@ -8,7 +8,7 @@ from freddy.server.core.accounts import Caller
 from freddy.server.core.request import DEFAULT_MODEL, Request, ThreadRef
 from freddy.server.core.response import Response
 from freddy.server.core.ruling import Ruling
-from freddy.server.core.run import CallModel, Run, decide, first_turn
+from freddy.server.core.run import CallModel, Run, decide, next_turn
 from freddy.server.core.turn import Turn
 from freddy.server.ports.world import Clock, IdSource
 from freddy.server.resources.assistants import Assistants, Settled
@@ -35,7 +35,7 @@ class Prepared(Struct, frozen=True):
     def turn(self) -> Turn:
         run = self.run
         step = decide(replace(run, opened=True) if not run.opened else run)
-        return step.turn if isinstance(step, CallModel) else first_turn(run)
+        return step.turn if isinstance(step, CallModel) else next_turn(run)
 
 
 class Configured(Struct, frozen=True):
