@@ -1,0 +1,139 @@
+"""The need to have runs performed by some process, whichever lives. A method is one transaction.
+
+Only runs in the background are kept here, each with the log of all that has happened in it: whoever claims one goes on
+from there. Nobody's clock decides who is dead: a process counts its heartbeats, and others watch whether they grow.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from freddy.server.core.items import Item
+from freddy.server.core.response import Response
+
+
+class Claim(Struct, frozen=True):
+    """Leave to perform a run. `fence` grows with every claim of it: whoever has an older one can write no more."""
+
+    response_id: str
+    organization_id: str
+    worker_id: str
+    fence: int
+
+
+class Claimed(Struct, frozen=True):
+    """`response` has its input and no output. `plan` is what whoever accepted the run put down for who performs it.
+
+    `stop` is how somebody wants it to be stopped, where somebody does.
+    """
+
+    claim: Claim
+    response: Response
+    plan: bytes
+    stop: str | None = None
+
+
+class Entry(Struct, frozen=True):
+    """What happened together, in the place `place` of a run's log: 0, 1, 2, … without a gap.
+
+    `events` is JSON that the store does not look into. Those of them that are told have the numbers from `first` on,
+    of which there are `told`.
+    """
+
+    place: int
+    first: int
+    told: int
+    events: bytes
+
+
+class Heard(Struct, frozen=True):
+    """What a worker learns as it beats: which of its runs somebody wants to be stopped, and how.
+
+    `buried`: others took it for dead, and have its runs; it is alive again, with none.
+    """
+
+    stops: Mapping[str, str] = {}
+    buried: bool = False
+
+
+class Pulse(Struct, frozen=True):
+    worker_id: str
+    beats: int
+
+
+class RunStore(Protocol):
+    """Everything that takes a `Claim` raises `errors.ClaimLost` where somebody else has a newer one, or the run is
+    over or deleted: then nothing is written."""
+
+    async def put(self, response: Response, plan: bytes, *, worker_id: str | None) -> Claim | None:
+        """Opens a response (see `ResponseStore.open`), and queues its run; for `worker_id`, it is claimed at once.
+
+        Raises `errors.Conflict` when the response's id is taken.
+        """
+        ...
+
+    async def claim(self, worker_id: str, *, most: int) -> Sequence[Claimed]:
+        """Up to `most` runs that nobody has, the ones queued first, first. No run is claimed by two."""
+        ...
+
+    async def record(self, claim: Claim, entry: Entry, items: Mapping[int, Item]) -> None:
+        """Adds an entry to the log, and keeps output items as `ResponseStore.add_items` does.
+
+        With the first entry the response is `in_progress`. The same entry again changes nothing.
+        """
+        ...
+
+    async def finish(self, claim: Claim, response: Response, entry: Entry) -> None:
+        """Keeps the end as `ResponseStore.finish` does; the run is over, its log stays. Again, it changes nothing."""
+        ...
+
+    async def release(self, claim: Claim) -> None:
+        """Gives a run back that somebody else may go on with. One that is not claimed any more stays as it is."""
+        ...
+
+    async def log(self, response_id: str, *, after: int = -1, most: int = 1000) -> Sequence[Entry]:
+        """Entries of a run's log with places above `after`, in order. Empty where there is none.
+
+        Who asks has found the response in its organization.
+        """
+        ...
+
+    async def stop(self, organization_id: str, response_id: str, how: str) -> bool:
+        """Has a run stopped: whoever has it hears of it with the next heartbeat, whoever claims it with the claim.
+
+        Whether there is such a run that is not over.
+        """
+        ...
+
+    async def beat(self, worker_id: str) -> Heard:
+        """One heartbeat more. The first makes the worker known."""
+        ...
+
+    async def pulses(self) -> Sequence[Pulse]:
+        """All workers that are known."""
+        ...
+
+    async def bury(self, pulse: Pulse, now: int) -> int | None:
+        """Takes a worker for dead, unless its heart has beaten since: its runs are queued again.
+
+        The responses it was making in the foreground have failed (`code` `interrupted`). How many those are; None for
+        one that lives.
+        """
+        ...
+
+    async def bury_unknown(self, now: int) -> int:
+        """The same for what belongs to workers that nobody knows, and to none."""
+        ...
+
+    async def leave(self, worker_id: str) -> None:
+        """The worker ends: what it still has is queued again."""
+        ...
+
+    async def queued(self) -> int:
+        """How many runs nobody has."""
+        ...
+
+    async def expire(self, before: int) -> int:
+        """Forgets the logs of up to 1,000 responses that ended before `before` (Unix seconds). Returns how many."""
+        ...
