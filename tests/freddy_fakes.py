@@ -18,14 +18,16 @@ from freddy.server.ports.approvals import Claim
 from freddy.server.ports.mcp import Configured, Server
 from freddy.server.ports.records import Record
 from freddy.server.ports.repeats import Kept
-from freddy.server.ports.stores import ANY_THREAD, Page, PlacedItem, ThreadFilter
+from freddy.server.ports.runs import Claim as RunClaim
+from freddy.server.ports.runs import Claimed, Entry, Heard, Pulse
+from freddy.server.ports.stores import ANY_RESPONSE, ANY_THREAD, Page, PlacedItem, ResponseFilter, ThreadFilter
 from freddy.server.ports.tools import Answer, Asker
 
 PATIENCE = 5.0
 """Seconds a test waits for something that must happen."""
 
 Line: TypeAlias = deltas.Delta | Sequence[deltas.Delta] | asyncio.Event | Exception
-Entry = TypeVar("Entry")
+Listed = TypeVar("Listed")
 
 _SUCCEEDED = ("completed", "incomplete", "requires_action")
 
@@ -141,6 +143,7 @@ class MemoryStores:
         self.asked = asyncio.Event()
         self.responses = MemoryResponses(self)
         self.threads = MemoryThreads(self)
+        self.runs = MemoryRuns(self)
 
     async def reach(self, method: str) -> None:
         if method in self.gates:
@@ -232,6 +235,19 @@ class MemoryResponses:
         entries = [(item.id, item) for item in found.request.input] if found else []
         return _page(entries, page)
 
+    async def list(
+        self, organization_id: str, page: Page, having: ResponseFilter = ANY_RESPONSE
+    ) -> tuple[Sequence[Response], bool]:
+        assert having == ResponseFilter(thread_id=having.thread_id, status=having.status, user_id=having.user_id)
+        asked = {name: value for name in ("thread_id", "status", "user_id") if (value := getattr(having, name))}
+        found = [
+            (response.id, response)
+            for response in self._memory.kept.values()
+            if response.organization_id == organization_id
+            and all(getattr(response, name) == value for name, value in asked.items())
+        ]
+        return _page(found, page)
+
     async def find_items(
         self, organization_id: str, item_ids: Sequence[str], *, user_id: str | None = None
     ) -> Mapping[str, items.Item]:
@@ -254,12 +270,123 @@ class MemoryResponses:
     async def chain_start(self, organization_id: str, response_id: str, *, limit: int) -> Sequence[Response]:
         return (await self.chain(organization_id, response_id))[:limit]
 
-    async def fail_unfinished(self, response_ids_alive: Sequence[str], now: int) -> int:
-        lost = [r for r in self._memory.kept.values() if not r.ended and r.id not in response_ids_alive]
-        failure = errors.Failure(message="The server stopped", code="interrupted")
-        for response in lost:
-            self._memory.kept[response.id] = replace(response, status="failed", failure=failure, completed_at=now)
-        return len(lost)
+
+class MemoryRuns:
+    """The port `RunStore`, for the workers of one process."""
+
+    def __init__(self, memory: MemoryStores) -> None:
+        self._memory = memory
+        self._runs: dict[str, _KeptRun] = {}
+        self._beats: dict[str, int] = {}
+        self.logs: dict[str, list[Entry]] = {}
+
+    async def put(self, response: Response, plan: bytes, *, worker_id: str | None) -> RunClaim | None:
+        await self._memory.reach("put")
+        await self._memory.responses.open(response)
+        run = self._runs[response.id] = _KeptRun(response, plan)
+        self.logs[response.id] = []
+        return None if worker_id is None else run.claimed_by(worker_id)
+
+    async def claim(self, worker_id: str, *, most: int) -> Sequence[Claimed]:
+        await self._memory.reach("claim")
+        free = [run for run in self._runs.values() if run.claim is None and not run.over]
+        free = [run for run in free if run.stop] if most < 1 else free[:most]
+        return [Claimed(run.claimed_by(worker_id), run.response, run.plan, run.stop) for run in free]
+
+    async def record(self, claim: RunClaim, entry: Entry, items: Mapping[int, items.Item]) -> None:
+        await self._memory.reach("record")
+        if self._written(claim, entry):
+            return
+        if items:
+            await self._memory.responses.add_items(claim.response_id, items)
+        kept = self._memory.kept[claim.response_id]
+        self._memory.kept[claim.response_id] = replace(kept, status="in_progress")
+
+    async def finish(self, claim: RunClaim, response: Response, entry: Entry) -> None:
+        await self._memory.reach("finish_run")
+        run = self._runs.get(claim.response_id)
+        if run is not None and run.over and run.claim == claim:
+            return
+        self._written(claim, entry)
+        await self._memory.responses.finish(response)
+        self._runs[claim.response_id].over = True
+
+    def _written(self, claim: RunClaim, entry: Entry) -> bool:
+        run = self._runs.get(claim.response_id)
+        if run is None or run.over or run.claim != claim or claim.response_id not in self._memory.kept:
+            raise errors.ClaimLost("Somebody else has it")
+        log = self.logs[claim.response_id]
+        if entry.place < len(log):
+            assert log[entry.place] == entry
+            return True
+        assert entry.place == len(log)
+        log.append(entry)
+        return False
+
+    async def release(self, claim: RunClaim) -> None:
+        run = self._runs[claim.response_id]
+        if run.claim == claim and not run.over:
+            run.claim = None
+
+    async def log(self, response_id: str, *, after: int = -1, most: int = 1000) -> Sequence[Entry]:
+        await self._memory.reach("log")
+        return self.logs.get(response_id, [])[after + 1 :][:most]
+
+    async def stop(self, organization_id: str, response_id: str, how: str) -> bool:
+        run = self._runs.get(response_id)
+        if run is None or run.over or run.response.organization_id != organization_id:
+            return False
+        run.stop = how
+        return True
+
+    async def beat(self, worker_id: str) -> Heard:
+        await self._memory.reach("beat")
+        self._beats[worker_id] = self._beats.get(worker_id, 0) + 1
+        mine = [run for run in self._runs.values() if run.claim and run.claim.worker_id == worker_id and not run.over]
+        held = {run.response.id: run.claim.fence for run in mine if run.claim}
+        return Heard({run.response.id: run.stop for run in mine if run.stop}, held=held)
+
+    async def pulses(self) -> Sequence[Pulse]:
+        return [Pulse(worker_id, beats) for worker_id, beats in self._beats.items()]
+
+    async def bury(self, pulse: Pulse, now: int) -> int | None:
+        if self._beats.get(pulse.worker_id) != pulse.beats:
+            return None
+        await self.leave(pulse.worker_id)
+        return 0
+
+    async def bury_unknown(self, now: int) -> int:
+        return 0
+
+    async def leave(self, worker_id: str) -> None:
+        self._beats.pop(worker_id, None)
+        for run in self._runs.values():
+            if run.claim is not None and run.claim.worker_id == worker_id and not run.over:
+                run.claim = None
+
+    async def queued(self) -> int:
+        return sum(run.claim is None and not run.over for run in self._runs.values())
+
+    async def expire(self, before: int) -> int:
+        old = [run.response.id for run in self._runs.values() if run.over]
+        for response_id in old:
+            del self._runs[response_id], self.logs[response_id]
+        return len(old)
+
+
+class _KeptRun:
+    def __init__(self, response: Response, plan: bytes) -> None:
+        self.response = response
+        self.plan = plan
+        self.claim: RunClaim | None = None
+        self.stop: str | None = None
+        self.over = False
+        self._fence = 0
+
+    def claimed_by(self, worker_id: str) -> RunClaim:
+        self._fence += 1
+        self.claim = RunClaim(self.response.id, self.response.organization_id, worker_id, self._fence)
+        return self.claim
 
 
 class MemoryThreads:
@@ -342,7 +469,7 @@ class MemoryThreads:
         ]
 
 
-def _page(entries: Sequence[tuple[str, Entry]], page: Page) -> tuple[Sequence[Entry], bool]:
+def _page(entries: Sequence[tuple[str, Listed]], page: Page) -> tuple[Sequence[Listed], bool]:
     """`entries` are oldest first, each with its id."""
     ordered = list(entries) if page.order == "asc" else list(reversed(entries))
     names = [name for name, _ in ordered]

@@ -105,6 +105,9 @@ def check_events(told: Iterable[events.Event], *, ended: bool = True) -> tuple[i
             case events.ItemDone(index, item):
                 assert item.id == begun[index].id
                 assert index not in done
+                if items.is_broken_off(item):
+                    done[index] = item
+                    continue
                 if isinstance(item, _WORKED_ON):
                     assert _ended_well(item) == (stages[index][-1] == "completed"), (item, stages[index])
                     done[index] = item

@@ -36,7 +36,9 @@ def migrated(path: Path) -> None:
 
 def described(path: Path) -> set[tuple[str, ...]]:
     with closing(sqlite3.connect(path)) as connection:
-        return set(connection.execute("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master"))
+        found = connection.execute("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master").fetchall()
+    # SQLite writes a column that was added into the same line.
+    return {(*what, " ".join(sql.split())) for *what, sql in found}
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -15,6 +15,7 @@ from freddy.server.resources.prompts import Prompts
 from freddy.server.resources.rulebook import Rulebook
 from freddy.server.resources.rules import collection
 from freddy.server.runtime.approvals import Approvals
+from freddy.server.runtime.following import Following
 from freddy.server.runtime.health import Health
 from freddy.server.runtime.history import History
 from freddy.server.runtime.host import Host
@@ -29,8 +30,10 @@ from freddy.server.runtime.runner import Runner
 from freddy.server.runtime.toolbox import Limits as ToolLimits
 from freddy.server.runtime.toolbox import Means as ToolMeans
 from freddy.server.runtime.toolbox import Tools
+from freddy.server.runtime.worker import Pace, Worker
 from freddy.server.stores.channels.memory import MemoryChannel
 from freddy.server.stores.counters.memory import MemoryCounters
+from freddy.server.stores.signals.memory import MemorySignals
 from freddy_fakes import (
     PATIENCE,
     CountingIds,
@@ -75,11 +78,15 @@ class Ear:
         self.hears: Callable[[], object] = lambda: None
         """Is called when a run begins."""
         self.started: list[str] = []
+        self.left: list[str] = []
         self.finished: list[tuple[str, str, float, float | None]] = []
 
     def run_started(self, response: Response) -> None:
         self.started.append(response.id)
         self.hears()
+
+    def run_left(self, response: Response) -> None:
+        self.left.append(response.id)
 
     def run_finished(self, response: Response, *, seconds: float, first_delta_seconds: float | None) -> None:
         self.finished.append((response.id, response.status, seconds, first_delta_seconds))
@@ -132,6 +139,10 @@ class Stage:
             grace_seconds=grace_seconds,
         )
         approvals = Approvals(self.tools.approvals, responses, self.clock)
+        self.signals = MemorySignals()
+        limiter = Limiter(
+            MemoryCounters(self.clock), organization_limits=_no_limits, spending=_Unspent(), clock=self.clock
+        )
         preparation = Preparation(
             tools=Tools(self.tools.means(self.ids)),
             approvals=approvals,
@@ -153,16 +164,32 @@ class Stage:
                 ),
             ),
         )
+        self.preparation = preparation
+        self.worker = Worker(
+            "worker_1",
+            runs=stores.runs,
+            host=self.host,
+            preparation=preparation,
+            limiter=limiter,
+            signals=self.signals,
+            clock=self.clock,
+            pace=Pace(alone=True),
+        )
         self.responses = Responses(
             preparation=preparation,
+            following=Following(
+                channel=self.channel, store=responses, runs=stores.runs, signals=self.signals, poll_seconds=PATIENCE
+            ),
+            worker=self.worker,
+            runs=stores.runs,
+            signals=self.signals,
+            clock=self.clock,
             host=self.host,
             store=responses,
             channel=self.channel,
             approvals=approvals,
             repeats=Repeats(Remembered(), self.clock),
-            limiter=Limiter(
-                MemoryCounters(self.clock), organization_limits=_no_limits, spending=_Unspent(), clock=self.clock
-            ),
+            limiter=limiter,
         )
 
     @property

@@ -10,14 +10,14 @@ import secrets
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from freddy.server.core import errors
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 SHORTEST = 32
 """Characters of a secret key: 24 random bytes in base64."""
@@ -30,18 +30,18 @@ _HEAD = len(_VERSION) + _NAME + _NONCE
 class AesSealer:
     """The port `Sealer`. Of `keys` the first seals and all open; the one in `file` opens too.
 
-    Without `keys` the one in `file` seals; it is made when it is first needed.
+    Without `keys` the one in `file` seals; it is made when it is first needed. Nothing is derived before the first
+    secret: `cryptography` takes 9 MB, and many servers seal nothing.
     """
 
     def __init__(self, keys: Sequence[str], *, file: Path) -> None:
         self._file = file
+        self._keys = tuple(keys)
         self._ciphers: dict[bytes, AESGCM] = {}
         self._sealing: bytes | None = None
-        for key in keys:
-            name = self._learn(key)
-            self._sealing = self._sealing or name
 
     async def seal(self, secret: str, bound_to: Sequence[str]) -> bytes:
+        self._learn_given()
         if self._sealing is None:
             self._sealing = self._learn(await asyncio.to_thread(_kept, self._file))
         head = _VERSION + self._sealing + secrets.token_bytes(_NONCE)
@@ -49,6 +49,9 @@ class AesSealer:
         return head + cipher.encrypt(head[-_NONCE:], secret.encode(), _context(head, bound_to))
 
     async def open(self, sealed: bytes, bound_to: Sequence[str]) -> str:
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 — not before it is needed
+
+        self._learn_given()
         head, rest = sealed[:_HEAD], sealed[_HEAD:]
         if len(head) < _HEAD or head[:1] != _VERSION:
             raise _unreadable("A kept secret is not of a form that this version of Freddy writes")
@@ -64,10 +67,17 @@ class AesSealer:
         except InvalidTag:
             raise _unreadable("A kept secret is damaged, or stands where it was not sealed for") from None
 
+    def _learn_given(self) -> None:
+        keys, self._keys = self._keys, ()
+        for key in keys:
+            name = self._learn(key)
+            self._sealing = self._sealing or name
+
     def _learn(self, key: str) -> bytes:
         """The name of the key, by which what it sealed is known."""
-        # Secret keys are long and random, so one round of derivation is enough: https://www.rfc-editor.org/rfc/rfc5869
-        derived = HKDF(algorithm=SHA256(), length=32 + _NAME, salt=None, info=b"freddy secrets").derive(key.encode())
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 — not before it is needed
+
+        derived = _derived(key, "secrets", length=32 + _NAME)
         name = derived[32:]
         self._ciphers[name] = AESGCM(derived[:32])
         return name
@@ -85,8 +95,16 @@ class DerivedKeys:
         kept = await asyncio.to_thread(_read if keys else _kept, self._file)
         if kept is not None and kept not in keys:
             keys.append(kept)
-        info = f"freddy {purpose}".encode()
-        return [HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(key.encode()) for key in keys]
+        return [_derived(key, purpose, length=32) for key in keys]
+
+
+def _derived(key: str, purpose: str, *, length: int) -> bytes:
+    """Secret keys are long and random, so one round of derivation is enough: https://www.rfc-editor.org/rfc/rfc5869"""
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 — not before it is needed
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
+
+    info = f"freddy {purpose}".encode()
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(key.encode())
 
 
 def _context(head: bytes, bound_to: Sequence[str]) -> bytes:

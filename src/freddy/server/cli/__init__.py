@@ -16,6 +16,7 @@ _ABOUT = """\
 A self-hosted model-response API.
 
   freddy serve                      start the server; it prints a ready key and a first call
+  freddy worker                     perform what servers have accepted in the background, beside them
   freddy ask "Why is the sky blue?" ask it something
   freddy keys create my-app         make an API key
   freddy users create EMAIL --owner make a user, who signs in with a password
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_serve(commands)
+    _add_worker(commands)
     _add_ask(commands)
     _add_keys(commands)
     _add_users(commands)
@@ -119,12 +121,32 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         commands,
         "serve",
         "start the server",
-        "  freddy serve\n  freddy serve --port 0\n  FREDDY_MODEL=none freddy serve --config /etc/freddy.toml",
+        "  freddy serve\n"
+        "  freddy serve --port 0\n"
+        "  FREDDY_MODEL=none freddy serve --config /etc/freddy.toml\n"
+        "  FREDDY_DATABASE=postgresql://freddy@db/freddy FREDDY_MODEL=none freddy serve --workers 4",
         module="freddy.server.cli.serve",
     )
     _add_config(parser)
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1: this machine only)")
     parser.add_argument("--port", help="port to listen on (default 8000; 0 takes any free one)")
+    parser.add_argument("--workers", metavar="N", help="processes that serve, over PostgreSQL (default 1)")
+    parser.add_argument("--model", help="embedded model: a name, the path of a .gguf file, or none")
+    parser.add_argument("--handed", help=argparse.SUPPRESS)
+    parser.add_argument("--log-level", metavar="LEVEL", help="debug, info, warning or error")
+
+
+def _add_worker(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        commands,
+        "worker",
+        "perform what servers have accepted in the background",
+        "  FREDDY_DATABASE=postgresql://freddy@db/freddy freddy worker\n"
+        "  FREDDY_METRICS_PORT=9464 freddy worker --config /etc/freddy.toml",
+        module="freddy.server.cli.worker",
+    )
+    _add_config(parser)
+    parser.add_argument("--at-once", metavar="N", help="responses performed at the same time (default 100)")
     parser.add_argument("--model", help="embedded model: a name, the path of a .gguf file, or none")
     parser.add_argument("--log-level", metavar="LEVEL", help="debug, info, warning or error")
 

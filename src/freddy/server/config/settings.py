@@ -78,10 +78,39 @@ class Server(Struct, frozen=True, kw_only=True):
             high=3600,
         ),
     ] = 15.0
+    websocket_minutes: Annotated[
+        float,
+        Setting(
+            "FREDDY_WEBSOCKET_MINUTES",
+            "After so long no response begins on a [WebSocket](websocket.md) any more: its client opens another.",
+            low=0.01,
+            high=1440,
+        ),
+    ] = 60.0
     shutdown_seconds: Annotated[
         float,
         Setting("FREDDY_SHUTDOWN_SECONDS", "Time that running responses get to end at shutdown.", low=0, high=3600),
     ] = 20.0
+    workers: Annotated[
+        int,
+        Setting(
+            "FREDDY_WORKERS",
+            "Processes that serve, on one port. More than one needs a PostgreSQL database "
+            "(see [several processes](operate.md#several-processes)).",
+            low=1,
+            high=256,
+        ),
+    ] = 1
+    metrics_port: Annotated[
+        int | None,
+        Setting(
+            "FREDDY_METRICS_PORT",
+            "Port on which the server listens, too, for who asks for `/metrics`. Of several processes each has its "
+            "own, beginning with this one.",
+            low=1,
+            high=65535,
+        ),
+    ] = None
 
 
 class Development(Struct, frozen=True, kw_only=True):
@@ -503,6 +532,53 @@ class Channel(Struct, frozen=True, kw_only=True):
     ] = 200_000
 
 
+class Background(Struct, frozen=True, kw_only=True):
+    """How responses in the background are performed, by this process and others (see [background](background.md))."""
+
+    at_once: Annotated[
+        int,
+        Setting(
+            "FREDDY_BACKGROUND_AT_ONCE",
+            "Performed by this process at the same time; others wait for their turn. 0 leaves all to other processes.",
+            low=0,
+            high=10_000,
+        ),
+    ] = 100
+    heartbeat_seconds: Annotated[
+        float,
+        Setting("FREDDY_BACKGROUND_HEARTBEAT_SECONDS", "A process says so often that it lives.", low=0.05, high=600),
+    ] = 3.0
+    lease_seconds: Annotated[
+        float,
+        Setting(
+            "FREDDY_BACKGROUND_LEASE_SECONDS",
+            "A process that did not say so for this long is taken for dead, and others go on with its responses. It "
+            "should be several times the heartbeat.",
+            low=0.2,
+            high=3600,
+        ),
+    ] = 15.0
+    poll_seconds: Annotated[
+        float,
+        Setting(
+            "FREDDY_BACKGROUND_POLL_SECONDS",
+            "How often a process looks for what others have accepted, or do, where no Redis or Valkey tells it.",
+            low=0.05,
+            high=60,
+        ),
+    ] = 0.5
+    log_hours: Annotated[
+        float,
+        Setting(
+            "FREDDY_BACKGROUND_LOG_HOURS",
+            "The events of a response can be followed again as they were told for so long after its end; after that, "
+            "they are told from what is kept of it.",
+            low=0,
+            high=24 * 366,
+        ),
+    ] = 24.0
+
+
 class Limits(Struct, frozen=True, kw_only=True):
     """Limits of organizations and keys that set none of their own, and where they are counted. Both hold at once."""
 
@@ -719,7 +795,7 @@ class Mcp(Struct, frozen=True, kw_only=True):
 
 
 class Network(Struct, frozen=True, kw_only=True):
-    """What the server may call of the addresses that callers choose: those of functions and of MCP servers."""
+    """What the server may call of the addresses that callers choose: those of functions, MCP servers and webhooks."""
 
     allow_private: Annotated[
         tuple[str, ...],
@@ -750,6 +826,65 @@ class Functions(Struct, frozen=True, kw_only=True):
         int,
         Setting("FREDDY_FUNCTIONS_MOST", "How many functions an organization may register.", low=0, high=1_000),
     ] = 200
+
+
+class Webhooks(Struct, frozen=True, kw_only=True):
+    """Addresses that are told when responses in the background have ended."""
+
+    most: Annotated[
+        int, Setting("FREDDY_WEBHOOKS_MOST", "How many webhooks an organization may have.", low=0, high=1_000)
+    ] = 20
+    at_once: Annotated[
+        int,
+        Setting(
+            "FREDDY_WEBHOOKS_AT_ONCE",
+            "How many deliveries this process makes at the same time, at most 2 to one webhook and a quarter of them "
+            "for one organization; 0 leaves them to other processes on the same database.",
+            low=0,
+            high=1_000,
+        ),
+    ] = 32
+    seconds: Annotated[
+        float, Setting("FREDDY_WEBHOOKS_SECONDS", "How long one attempt may take.", low=0.1, high=120)
+    ] = 10.0
+    attempts: Annotated[
+        int,
+        Setting(
+            "FREDDY_WEBHOOKS_ATTEMPTS",
+            "How often a delivery is attempted. The pause after the first attempt is 15 seconds, each further one four "
+            "times as long, a day at most: 8 attempts take about a day.",
+            low=1,
+            high=30,
+        ),
+    ] = 8
+    poll_seconds: Annotated[
+        float,
+        Setting(
+            "FREDDY_WEBHOOKS_POLL_SECONDS",
+            "How often is looked for deliveries whose time has come, and for those of other processes. One that comes "
+            "about in this process is sent at once.",
+            low=0.05,
+            high=3600,
+        ),
+    ] = 5.0
+    failing_days: Annotated[
+        float,
+        Setting(
+            "FREDDY_WEBHOOKS_FAILING_DAYS",
+            "A webhook to which nothing could be delivered for so long is disabled.",
+            low=0.01,
+            high=365,
+        ),
+    ] = 3.0
+    kept_days: Annotated[
+        float,
+        Setting(
+            "FREDDY_WEBHOOKS_KEPT_DAYS",
+            "So long after their end deliveries are listed, and can be made again.",
+            low=0.01,
+            high=3650,
+        ),
+    ] = 7.0
 
 
 class Knowledge(Struct, frozen=True, kw_only=True):
@@ -997,12 +1132,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     routing: Routing = Routing()
     channel: Channel = Channel()
+    background: Background = Background()
     limits: Limits = Limits()
     rules: Rules = Rules()
     resources: Resources = Resources()
     network: Network = Network()
     tools: Tools = Tools()
     functions: Functions = Functions()
+    webhooks: Webhooks = Webhooks()
     mcp: Mcp = Mcp()
     knowledge: Knowledge = Knowledge()
     accounting: Accounting = Accounting()
@@ -1063,11 +1200,13 @@ SECTIONS: dict[str, type[Struct]] = {
     "timeouts": Timeouts,
     "routing": Routing,
     "channel": Channel,
+    "background": Background,
     "limits": Limits,
     "rules": Rules,
     "resources": Resources,
     "network": Network,
     "functions": Functions,
+    "webhooks": Webhooks,
     "tools": Tools,
     "mcp": Mcp,
     "knowledge": Knowledge,

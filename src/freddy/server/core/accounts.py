@@ -29,6 +29,8 @@ Scope: TypeAlias = Literal[
     "mcp:write",
     "functions:read",
     "functions:write",
+    "webhooks:read",
+    "webhooks:write",
     "usage:read",
     "keys:manage",
     "providers:manage",

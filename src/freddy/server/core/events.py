@@ -156,12 +156,13 @@ class ArgumentsDone(Struct, frozen=True, tag="arguments_done"):
 
 class CallProgress(Struct, frozen=True, tag="call_progress"):
     """How it goes with a hosted call, or with reading what an MCP server can do: after `in_progress` a search tells
-    `searching`; the last is `completed` or `failed`.
+    `searching`; the last is `completed` or `failed`. A compaction tells `in_progress` with every summary that is asked
+    for, and nothing else.
     """
 
     index: int
     item_id: str
-    of: Literal["mcp_call", "mcp_tools", "file_search"]
+    of: Literal["mcp_call", "mcp_tools", "file_search", "compaction"]
     stage: Literal["in_progress", "searching", "completed", "failed"]
 
 
@@ -182,6 +183,15 @@ class ToolDone(Struct, frozen=True, tag="tool_done"):
     """A tool has answered, or has not, after so long. Recorded, not told."""
 
     call: Call
+
+
+class Compacted(Struct, frozen=True, tag="compacted"):
+    """The model wrote a summary, or could not and is asked otherwise. Recorded, not told. `usage` as in `TurnDone`."""
+
+    usage: Usage | None = None
+    model: str | None = None
+    choice: Choice = Choice()
+    written: bool = True
 
 
 class ItemDone(Struct, frozen=True, tag="item_done"):
@@ -253,6 +263,7 @@ Event: TypeAlias = (
     | Called
     | ToolsOpened
     | ToolDone
+    | Compacted
     | ItemDone
     | TurnDone
     | Failed
@@ -260,5 +271,5 @@ Event: TypeAlias = (
     | Finished
 )
 
-UNTOLD = (Called, ToolsOpened, ToolDone, TurnDone, Cancelled)
+UNTOLD = (Called, ToolsOpened, ToolDone, Compacted, TurnDone, Cancelled)
 """What listeners do not hear, and what therefore has no number."""

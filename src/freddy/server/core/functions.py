@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.structs import replace
 
-from freddy.server.core import errors, schemas
+from freddy.server.core import errors, schemas, signing
 from freddy.server.core.headers import (
     LONGEST_HEADER,
     LONGEST_SECRET,
@@ -35,7 +35,7 @@ NOTHING: Final = Raw(b'{"type":"object","properties":{}}')
 """The parameters of a function that takes none."""
 
 _NAME: Final = re.compile(NAME)
-_OURS: Final = OF_CONNECTION | {"webhook-id", "webhook-signature", "webhook-timestamp"}
+_OURS: Final = OF_CONNECTION | signing.HEADERS
 
 
 class Previous(Struct, frozen=True):

@@ -6,6 +6,7 @@ The model is that of the Responses API (items, not chat messages): https://www.o
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     MaybeRaw: TypeAlias = Raw | None
@@ -145,13 +146,17 @@ class FunctionOutput(Struct, frozen=True, tag_field="kind", tag="function_output
 
 
 class McpTool(Struct, frozen=True, omit_defaults=True):
-    """A tool of an MCP server: `input_schema` is a JSON Schema, `annotations` a JSON object of the server's hints."""
+    """A tool of an MCP server: `input_schema` is a JSON Schema, `annotations` a JSON object of the server's hints.
+
+    `once`: they say that a call destroys something, and that making it again is not the same.
+    """
 
     name: str
     description: str | None = None
     input_schema: MaybeRaw = None
     annotations: MaybeRaw = None
     read_only: bool = False
+    once: bool = False
 
 
 class McpTools(Struct, frozen=True, tag_field="kind", tag="mcp_tools", omit_defaults=True):
@@ -251,9 +256,7 @@ class Other(Struct, frozen=True, tag_field="kind", tag="other"):
     data: Raw
 
 
-Readable: TypeAlias = Message | Reasoning | FunctionCall | FunctionOutput | Other
-"""What a model reads: calls that were answered here are told as calls of functions, see `core.reading`."""
-Item: TypeAlias = (
+Kept: TypeAlias = (
     Message
     | Reasoning
     | FunctionCall
@@ -264,3 +267,68 @@ Item: TypeAlias = (
     | ApprovalAnswer
     | Other
 )
+
+
+class Compaction(Struct, frozen=True, tag_field="kind", tag="compaction", omit_defaults=True):
+    """Stands for all that came before it: `summary` says what that was, see `core.compaction`.
+
+    Read with it, in their own words, are `before` and, behind the summary, `after`. `sealed` is all of this as the
+    caller keeps it. Without a summary it is another's: only who made it can read it. One that is not `sealed` stands
+    among what it brought.
+    """
+
+    id: str
+    sealed: str
+    summary: str = ""
+    before: tuple[Message, ...] = ()
+    after: tuple[Kept, ...] = ()
+
+
+Readable: TypeAlias = Message | Reasoning | FunctionCall | FunctionOutput | Compaction | Other
+"""What a model reads: calls that were answered here are told as calls of functions, see `core.reading`."""
+Item: TypeAlias = (
+    Message
+    | Reasoning
+    | FunctionCall
+    | FunctionOutput
+    | McpTools
+    | HostedCall
+    | ApprovalRequest
+    | ApprovalAnswer
+    | Compaction
+    | Other
+)
+
+
+def broken_off(item: Item) -> Item:
+    """What is left of an item that was begun, and will not be gone on with: its place, with nothing in it."""
+    match item:
+        case Message():
+            return replace(item, parts=(), status="incomplete")
+        case Reasoning():
+            return replace(item, texts=(), summaries=(), encrypted=None, status="incomplete")
+        case FunctionCall():
+            return replace(item, arguments="", status="incomplete")
+        case FunctionOutput():
+            return replace(item, parts=(), status="incomplete")
+        case HostedCall():
+            return replace(item, status="incomplete")
+        case McpTools():
+            return replace(item, tools=(), error="the server stopped before the tools were listed")
+        case _:
+            return item
+
+
+def is_broken_off(item: Item) -> bool:
+    """Whether nobody need read it."""
+    match item:
+        case Message(parts=(), status="incomplete"):
+            return True
+        case Reasoning(texts=(), summaries=(), encrypted=None, status="incomplete"):
+            return True
+        case FunctionCall(arguments="", status="incomplete"):
+            return True
+        case Compaction(sealed="", summary=""):
+            return True
+        case _:
+            return False

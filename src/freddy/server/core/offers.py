@@ -15,7 +15,8 @@ _STRANGE: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 class Offer(Struct, frozen=True, kw_only=True):
-    """`function` is what the model sees. `here`: this server answers the calls, where `approve` after a yes.
+    """`function` is what the model sees. `here`: this server answers the calls, where `approve` after a yes; where
+    `once`, a call that may have been made before a crash is not made again without one.
 
     A call of a hosted tool becomes an item of its own kind, as `work` says; `name` is then the tool's own.
     """
@@ -23,6 +24,7 @@ class Offer(Struct, frozen=True, kw_only=True):
     function: toolspec.Function
     here: bool = False
     approve: bool = False
+    once: bool = False
     work: items.Work | None = None
     name: str = ""
 

@@ -31,6 +31,8 @@ class Profile(Struct, frozen=True):
     file_urls: bool = False
     """Whether documents may be given by http address, where they are read at all."""
     reasoning: bool = False
+    compactions: bool = False
+    """Whether the provider may have made compactions itself, and reads them."""
     sampling: bool = True
     """Whether temperature and its like may be set."""
     max_temperature: float = 2.0

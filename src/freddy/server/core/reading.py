@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, assert_never
 
-from freddy.server.core import items
+from freddy.server.core import compaction, items
 from freddy.server.core.offers import plain_name
 
 _PLAIN: Final = frozenset((items.Message, items.Reasoning, items.FunctionOutput, items.Other))
@@ -17,7 +17,7 @@ def readable(said: Sequence[items.Item]) -> tuple[items.Readable, ...]:
     A call that nobody answered, and a call of a function that waits for an approval, are left out. The output of one
     that was approved or denied later stands where those of the other calls of its turn do: vendors want it there.
     """
-    if _PLAIN.issuperset(map(type, said)):
+    if _PLAIN.issuperset(map(type, said)) and not any(map(items.is_broken_off, said)):
         return tuple(said)  # type: ignore[arg-type]
     asked = {item.call_id for item in said if isinstance(item, items.ApprovalRequest) and item.server_label is None}
     late = {item.call_id: item for item in said if isinstance(item, items.FunctionOutput) and item.call_id in asked}
@@ -29,6 +29,8 @@ def readable(said: Sequence[items.Item]) -> tuple[items.Readable, ...]:
                 telling.call(turn, *as_function(item))
             case items.ApprovalRequest(id=id_, turn=turn) if id_ in denied and item.server_label is not None:
                 telling.call(turn, _call_of(item), _refusal(item, denied[id_]))
+            case items.FunctionCall() if items.is_broken_off(item):
+                continue
             case items.FunctionCall(call_id=call_id, turn=turn) if call_id not in asked:
                 telling.call(turn, item)
             case items.FunctionCall(call_id=call_id, turn=turn) if call_id in late:
@@ -36,9 +38,13 @@ def readable(said: Sequence[items.Item]) -> tuple[items.Readable, ...]:
             case items.FunctionOutput(call_id=call_id) if call_id in asked and call_id not in late:
                 continue  # it was told with its call
             case items.Message() | items.Reasoning() | items.FunctionOutput() | items.Other():
-                telling.other(item)
+                if not items.is_broken_off(item):
+                    telling.other(item)
             case items.ApprovalAnswer():
                 telling.flush()  # what was called behind it was not called with what stands before it
+            case items.Compaction():
+                if not items.is_broken_off(item):
+                    telling.other(compaction.spoken(item))
             case items.McpTools() | items.HostedCall() | items.ApprovalRequest() | items.FunctionCall():
                 continue
             case _:

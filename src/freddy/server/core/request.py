@@ -62,6 +62,16 @@ class ThreadRef(Struct, frozen=True, omit_defaults=True):
     """Where the request leaves the thread: what stands there and after it, up to the place `seen`, gives way to it."""
 
 
+class Compaction(Struct, frozen=True, omit_defaults=True):
+    """The conversation is shortened before it is longer than `threshold` tokens; None leaves that to the server.
+
+    `at_once`: nothing is answered, it is shortened now.
+    """
+
+    threshold: int | None = None
+    at_once: bool = False
+
+
 class PromptRef(Struct, frozen=True, omit_defaults=True):
     """A template, by default in its latest version. `variables` is a JSON object."""
 
@@ -96,6 +106,7 @@ class Request(Struct, frozen=True, omit_defaults=True):
     previous_response_id: str | None = None
     context_mode: ContextMode = "recent"
     truncation: Literal["auto", "disabled"] = "disabled"
+    compaction: Compaction | None = None
     store: bool = True
     stream: bool = False
     background: bool = False
@@ -112,6 +123,8 @@ class Request(Struct, frozen=True, omit_defaults=True):
     """The message of the thread that the input takes the place of, with all that follow it."""
     previous_message_id: str | None = None
     """The message of the thread that the input follows, instead of those after it."""
+    cache_key: str | None = None
+    """What requests have in common that begin alike, in the caller's word: who has read one is asked the next."""
     given: tuple[Given, ...] = ()
     """What the caller did say of that which has a default, for who fills in the rest: an assistant, an organization."""
     echo: dict[str, Raw] = {}

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from freddy.server.core import calls, deltas, errors, events, items, offers, reading, toolspec
+from freddy.server.core import calls, compaction, deltas, errors, events, items, offers, reading, toolspec
 from freddy.server.core.attempt import Attempt
 from freddy.server.core.calls import Call
 from freddy.server.core.offers import Offer
@@ -27,6 +27,9 @@ class Run(Struct, frozen=True, kw_only=True):
     `offers` are what the model may call; not `opened`, there are more of them to be looked up. `began` is the place in
     the output where the last turn began. `parallel`: the model may make several calls at once, and they are run so.
     `answers` are those of the input, to requests for approval, that nothing was done about before.
+
+    `begun`: its beginning was told. `doubtful` are the ids of calls that a process had begun which is gone: nobody
+    knows whether they were made.
     """
 
     response: Response
@@ -54,6 +57,12 @@ class Run(Struct, frozen=True, kw_only=True):
     began: int = 0
     parallel: bool = False
     answers: tuple[items.ApprovalAnswer, ...] = ()
+    compaction: "compaction.Limits | None" = None
+    """Where the conversation is to be shortened."""
+    aside: int = 0
+    """Output tokens that went to summaries: they count for no limit of the answer."""
+    begun: bool = False
+    doubtful: frozenset[str] = frozenset()
 
     @property
     def usage(self) -> Usage | None:
@@ -64,7 +73,13 @@ class OpenTools(Struct, frozen=True):
     """Look up what the tools of the request can do."""
 
 
+class Compact(Struct, frozen=True):
+    """Shorten the conversation, and do nothing else."""
+
+
 class CallModel(Struct, frozen=True):
+    """Before that the conversation is shortened, where it is too long for the `compaction` of the run."""
+
     turn: Turn
 
 
@@ -82,6 +97,12 @@ class Settle(Struct, frozen=True):
     answers: tuple[Settled, ...]
 
 
+class AskAgain(Struct, frozen=True):
+    """Ask whether these calls are to be made: they may have been, and must not be made twice."""
+
+    calls: tuple[items.HostedCall | items.FunctionCall, ...]
+
+
 class CallTools(Struct, frozen=True):
     """Answer these calls of tools that this server runs. Those in `refused` are more than may be called."""
 
@@ -96,13 +117,15 @@ class Finish(Struct, frozen=True):
     response: Response
 
 
-Step: TypeAlias = OpenTools | Settle | CallModel | CallTools | Finish
+Step: TypeAlias = OpenTools | Compact | Settle | AskAgain | CallModel | CallTools | Finish
 
 
 def decide(run: Run) -> Step:
     """What must happen next."""
     if run.cancelled or run.failure or run.finish in ("length", "content_filter"):
         return Finish(_ended(run))
+    if run.compaction is not None and run.compaction.at_once:
+        return Finish(_ended(run)) if any(map(compaction.is_own, run.output)) else Compact()
     if not run.opened:
         return OpenTools()
     if not _works(run):
@@ -110,9 +133,11 @@ def decide(run: Run) -> Step:
     if answers := tuple(_unsettled(run)):
         return Settle(answers)
     if waiting := tuple(_waiting(run)):
+        if doubtful := tuple(call for call in waiting if call.id in run.doubtful and _once(run, call)):
+            return AskAgain(doubtful)
         left = max(0, most_calls(run) - len(_made(run)))
         return CallTools(waiting[:left], waiting[left:], parallel=run.parallel and len(waiting) > 1)
-    if run.turns and _over(run):
+    if (run.turns and _over(run)) or _asked_again(run):
         return Finish(_ended(run))
     return CallModel(next_turn(run))
 
@@ -123,6 +148,7 @@ _CHANGING = frozenset(
         events.ItemDone,
         events.ToolsOpened,
         events.ToolDone,
+        events.Compacted,
         events.TurnDone,
         events.Failed,
         events.Cancelled,
@@ -151,6 +177,13 @@ def apply(run: Run, event: events.Event) -> Run:
             return replace(run, offers=opened, opened=True)
         case events.ToolDone(call):
             return replace(run, calls=(*run.calls, call))
+        case events.Compacted(usage, model, choice, written):
+            asked = (*choice.calls, _call(run, choice, "completed", usage)) if written else choice.calls
+            aside = sum(call.usage.output_tokens for call in asked)
+            run = _asked(run, asked, choice, None)
+            return replace(
+                run, accounted=len(run.output), aside=run.aside + aside, answered_by=run.answered_by or model
+            )
         case events.Failed(failure, usage, choice, shares):
             return replace(_asked(run, _broken_off(run, choice, "failed", usage), choice, shares), failure=failure)
         case events.Cancelled(usage, choice, shares, partial):
@@ -228,7 +261,8 @@ def _unsettled(run: Run) -> Iterator[Settled]:
     """The answers that nothing was done about yet."""
     if not run.answers:
         return
-    asked = {item.id: item for item in run.context if isinstance(item, items.ApprovalRequest)}
+    context = compaction.opened(run.context)
+    asked = {item.id: item for item in context if isinstance(item, items.ApprovalRequest)}
     taken = {item.approval_id for item in run.output if isinstance(item, items.HostedCall)}
     answered = {item.call_id for item in (*run.context, *run.output) if isinstance(item, items.FunctionOutput)}
     for answer in run.answers:
@@ -247,6 +281,7 @@ def _waiting(run: Run) -> Iterator[items.HostedCall | items.FunctionCall]:
     """Calls that nobody has answered: of tools that this server runs, and of functions that nobody has."""
     offered = {one.function.name: one for one in run.offers if one.work is None}
     answered = {item.call_id for item in (*run.context, *run.output) if isinstance(item, items.FunctionOutput)}
+    answered |= {item.call_id for item in run.output if isinstance(item, items.ApprovalRequest)}
     for call in approved_functions(run):
         if call.call_id not in answered:
             yield call
@@ -261,17 +296,44 @@ def _waiting(run: Run) -> Iterator[items.HostedCall | items.FunctionCall]:
                 yield item
 
 
+def unanswered(run: Run) -> frozenset[str]:
+    """The ids of the calls that may have been begun, and have no answer."""
+    return frozenset(call.id for call in _waiting(run))
+
+
+def _once(run: Run, call: items.HostedCall | items.FunctionCall) -> bool:
+    """Whether the tool must not be called twice."""
+    if isinstance(call, items.HostedCall):
+        meant = (one.once for one in run.offers if one.work is not None and _is_of(one, call))
+    else:
+        meant = (one.once for one in run.offers if one.work is None and one.function.name == call.name)
+    return any(meant)
+
+
+def _is_of(offer: Offer, call: items.HostedCall) -> bool:
+    if offer.name != call.name:
+        return False
+    if isinstance(offer.work, items.Mcp) and isinstance(call.work, items.Mcp):
+        return offer.work.server_label == call.work.server_label
+    return type(offer.work) is type(call.work)
+
+
+def _asked_again(run: Run) -> bool:
+    return bool(run.doubtful) and any(isinstance(item, items.ApprovalRequest) for item in run.output[run.accounted :])
+
+
 def approved_functions(run: Run) -> Iterator[items.FunctionCall]:
     """Calls of functions that an earlier response asked approval for, and the input grants."""
     granted = {answer.request_id for answer in run.answers if answer.approve}
     if not granted:
         return
+    context = compaction.opened(run.context)
     meant = {
         item.call_id
-        for item in run.context
+        for item in context
         if isinstance(item, items.ApprovalRequest) and item.id in granted and item.server_label is None
     }
-    for item in run.context:
+    for item in context:
         if isinstance(item, items.FunctionCall) and item.call_id in meant:
             yield item
 
@@ -308,7 +370,7 @@ def _over(run: Run) -> bool:
     if not called:
         return True
     limit = run.response.request.max_output_tokens
-    if limit is not None and run.usage is not None and run.usage.output_tokens >= limit:
+    if limit is not None and _spent(run) >= limit:
         return True
     # It was told that there is nothing more to be called, and called all the same.
     return len(_made(run)) - len(called) > most_calls(run)
@@ -325,12 +387,11 @@ def _asks_caller(run: Run, said: Sequence[items.Item]) -> bool:
 def next_turn(run: Run) -> Turn:
     """What the model is asked, where there is nothing else to be done before."""
     request = run.response.request
-    usage = run.usage
-    spent = usage.output_tokens if usage else 0
+    spent = _spent(run)
     limit = request.max_output_tokens
     return Turn(
         model=run.model,
-        items=reading.readable(run.context + run.output),
+        items=reading.readable(compaction.current(run.context, run.output)),
         instructions=run.instructions,
         sampling=request.sampling,
         output=request.output,
@@ -344,6 +405,11 @@ def next_turn(run: Run) -> Turn:
         truncation=request.truncation,
         cache_key=run.cache_key,
     )
+
+
+def _spent(run: Run) -> int:
+    """Output tokens of the answer so far."""
+    return run.usage.output_tokens - run.aside if run.usage else 0
 
 
 def _choice(run: Run) -> toolspec.ToolChoice:
@@ -403,8 +469,8 @@ def _incomplete(run: Run) -> IncompleteReason | None:
     if run.finish == "content_filter":
         return "content_filter"
     # Calls were answered, and there was nothing left to read the answers with.
-    limit, used = run.response.request.max_output_tokens, run.usage
-    if limit is None or used is None or used.output_tokens < limit or not run.output:
+    limit = run.response.request.max_output_tokens
+    if limit is None or run.usage is None or _spent(run) < limit or not run.output:
         return None
     unread = isinstance(run.output[-1], items.HostedCall | items.FunctionOutput)
     return "max_output_tokens" if unread and not _asks_caller(run, run.output[run.began : run.accounted]) else None

@@ -6,12 +6,14 @@ a schema may be, and by how much of it meets how much of a value.
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-import jsonschema_rs
 import msgspec
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 LONGEST_SCHEMA: Final = 131_072
 """Bytes of a schema."""
@@ -23,7 +25,6 @@ MOST_PATTERNS: Final = 100
 LONGEST_PATTERN: Final = 2_000
 DEEPEST_VALUE: Final = 200
 
-_PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000, size_limit=1 << 20, dfa_size_limit=1 << 20)
 _MOST_WORK: Final = 50_000_000
 """Places of the schema times values of the text: about a second where every place meets every value."""
 _MOST_TOLD_WORK: Final = 20_000
@@ -52,7 +53,7 @@ _NOWHERE: Final = object()
 class Form(Struct, frozen=True):
     """`places` as in `MOST_PLACES`; `returns` counts the references by which the schema leads back into itself."""
 
-    validator: jsonschema_rs.Draft202012Validator
+    validator: "jsonschema_rs.Draft202012Validator"
     places: int
     returns: int
 
@@ -116,7 +117,7 @@ def _told(form: Form, value: object, *, values: int) -> tuple[str, ...]:
     return tuple(told) or ("it does not fit the schema",)
 
 
-def _sentence(error: jsonschema_rs.ValidationError) -> str:
+def _sentence(error: "jsonschema_rs.ValidationError") -> str:
     place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path)
     return _cut(f"at ${place}: {error.message}")
 
@@ -146,6 +147,8 @@ def _depth(value: object) -> int:
 @lru_cache(maxsize=64)
 def form_of(schema: bytes) -> Form:
     """Raises `Unfit`."""
+    import jsonschema_rs  # noqa: PLC0415 — 4 MB that a server has no need of before the first schema
+
     if len(schema) > LONGEST_SCHEMA:
         raise Unfit(f"must have at most {LONGEST_SCHEMA} bytes")
     try:
@@ -153,10 +156,11 @@ def form_of(schema: bytes) -> Form:
     except (msgspec.DecodeError, RecursionError):
         raise Unfit("must be JSON that can be read") from None
     sizes = _Sizes(told)
+    patterns = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000, size_limit=1 << 20, dfa_size_limit=1 << 20)
     try:
         places = sizes.weigh(told)
         validator = jsonschema_rs.Draft202012Validator(
-            told, offline=True, validate_formats=True, pattern_options=_PATTERNS, mask="the value"
+            told, offline=True, validate_formats=True, pattern_options=patterns, mask="the value"
         )
     except jsonschema_rs.ValidationError as error:
         place = "".join(f"/{step}" for step in error.instance_path)

@@ -15,7 +15,8 @@ class Function(Struct, frozen=True, tag_field="kind", tag="function", omit_defau
     """A function of the caller. `parameters` is a JSON Schema (2020-12); None takes no arguments.
 
     `form="custom"` takes one free text; what the caller declared it with is in `format`. `hosted`: where this server
-    has a function of that name, it answers the calls; `require_approval`: after somebody said yes.
+    has a function of that name, it answers the calls; `require_approval`: after somebody said yes; `once`: a call that
+    may have been made is not made again without asking.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Function(Struct, frozen=True, tag_field="kind", tag="function", omit_defau
     form: items.CallForm = "function"
     format: MaybeRaw = None
     namespace: str | None = None
+    once: bool = False
 
     @property
     def constrained(self) -> bool:

@@ -2,7 +2,7 @@
 
 What belongs together stays together: a message of the user and all that followed from it (thoughts, calls, their
 outputs, the answer) is an exchange; an answer with its thoughts and calls is a piece, as is a message of the user.
-System messages, and everything from the user's last message on, are never left out.
+System messages, compactions, and everything from the user's last message on are never left out.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -125,7 +125,7 @@ def _exchanges(said: Sequence[items.Item]) -> list[list[int]]:
     """The places of each exchange, oldest first. The last one holds what the model must answer."""
     told: list[list[int]] = []
     last: items.Item | None = None
-    for place, item, severable in _severed(said):
+    for place, item, severable in severed(said):
         begins = severable and _of_user(item) and not (last is not None and _of_user(last))
         if begins or not told:
             told.append([])
@@ -138,7 +138,7 @@ def _pieces(said: Sequence[items.Item]) -> list[list[int]]:
     """The places of each piece, oldest first. What follows an answer and is no message belongs to it still."""
     told: list[list[int]] = []
     last: items.Item | None = None
-    for place, item, severable in _severed(said):
+    for place, item, severable in severed(said):
         after_message = isinstance(last, items.Message) and isinstance(item, items.Message)
         begins = severable and (_of_user(item) or after_message or (last is not None and _of_user(last)))
         if begins or not told:
@@ -148,7 +148,7 @@ def _pieces(said: Sequence[items.Item]) -> list[list[int]]:
     return told
 
 
-def _severed(said: Sequence[items.Item]) -> Iterator[tuple[int, items.Item, bool]]:
+def severed(said: Sequence[items.Item]) -> Iterator[tuple[int, items.Item, bool]]:
     """Every item that may be left out, with its place, and whether nothing before it waits for what is after it: no
     call for its output, and no request for approval for its answer.
     """
@@ -194,7 +194,9 @@ def _tokens(said: Sequence[Sized], pieces: Sequence[Sequence[int]]) -> Iterator[
 
 
 def _stands(item: items.Item) -> bool:
-    return isinstance(item, items.Message) and item.role in ("system", "developer")
+    return isinstance(item, items.Compaction) or (
+        isinstance(item, items.Message) and item.role in ("system", "developer")
+    )
 
 
 def _of_user(item: items.Item) -> bool:

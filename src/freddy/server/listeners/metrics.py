@@ -41,6 +41,7 @@ class Metrics:
         self._model_names: set[str] = set()
         self._upstream_errors: dict[tuple[str, str], int] = {}
         self._tool_calls: dict[tuple[str, str], int] = {}
+        self._webhooks: dict[str, int] = {}
         self._running = 0
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -54,6 +55,9 @@ class Metrics:
 
     def run_started(self, response: Response) -> None:  # noqa: ARG002 (of the port)
         self._running += 1
+
+    def run_left(self, response: Response) -> None:  # noqa: ARG002
+        self._running -= 1
 
     def run_finished(self, response: Response, *, seconds: float, first_delta_seconds: float | None) -> None:
         """`first_delta_seconds` is None where the model said nothing."""
@@ -73,6 +77,10 @@ class Metrics:
             found.input_tokens += usage.input_tokens
             found.cached_tokens += usage.cached_tokens
             found.output_tokens += usage.output_tokens
+
+    def webhook_attempted(self, outcome: str) -> None:
+        """`delivered`, `retried` or `failed`."""
+        self._webhooks[outcome] = self._webhooks.get(outcome, 0) + 1
 
     def _failed(self, provider: str, code: str) -> None:
         key = (provider, code)
@@ -111,6 +119,12 @@ class Metrics:
         for called, count in self._tool_calls.items():
             tools.add_metric(called, count)
         yield tools
+        webhooks = CounterMetricFamily(
+            "freddy_webhook_deliveries", "Attempts to deliver to webhooks.", labels=["outcome"]
+        )
+        for outcome, count in self._webhooks.items():
+            webhooks.add_metric([outcome], count)
+        yield webhooks
         failures = CounterMetricFamily(
             "freddy_upstream_errors", "Failed calls of a provider.", labels=["provider", "code"]
         )

@@ -5,7 +5,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-Kind: TypeAlias = Literal["assistant", "rule", "prompt", "mcp_configuration", "function"]
+Kind: TypeAlias = Literal["assistant", "rule", "prompt", "mcp_configuration", "function", "webhook"]
 
 
 class Record(Struct, frozen=True, kw_only=True):

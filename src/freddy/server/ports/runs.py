@@ -25,13 +25,14 @@ class Claim(Struct, frozen=True):
 class Claimed(Struct, frozen=True):
     """`response` has its input and no output. `plan` is what whoever accepted the run put down for who performs it.
 
-    `stop` is how somebody wants it to be stopped, where somebody does.
+    `stop` is how somebody wants it to be stopped, where somebody does. `losses` tells how many who had it were buried.
     """
 
     claim: Claim
     response: Response
     plan: bytes
     stop: str | None = None
+    losses: int = 0
 
 
 class Entry(Struct, frozen=True):
@@ -50,11 +51,13 @@ class Entry(Struct, frozen=True):
 class Heard(Struct, frozen=True):
     """What a worker learns as it beats: which of its runs somebody wants to be stopped, and how.
 
+    `held` are the fences of its claims, by response.
     `buried`: others took it for dead, and have its runs; it is alive again, with none.
     """
 
     stops: Mapping[str, str] = {}
     buried: bool = False
+    held: Mapping[str, int] = {}
 
 
 class Pulse(Struct, frozen=True):
@@ -74,7 +77,10 @@ class RunStore(Protocol):
         ...
 
     async def claim(self, worker_id: str, *, most: int) -> Sequence[Claimed]:
-        """Up to `most` runs that nobody has, the ones queued first, first. No run is claimed by two."""
+        """Up to `most` runs that nobody has, the ones queued first, first. No run is claimed by two.
+
+        With a `most` of 0, some of those that are to be stopped: nobody need perform them.
+        """
         ...
 
     async def record(self, claim: Claim, entry: Entry, items: Mapping[int, Item]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from freddy.server.core import errors, items
+from freddy.server.core import compaction, errors, items
 from freddy.server.core.run import Run
 from freddy.server.ports.approvals import ApprovalStore, Claim
 from freddy.server.ports.stores import ResponseStore
@@ -68,7 +68,9 @@ class Approvals:
             return
         response = run.response
         hosted = {
-            item.id for item in run.context if isinstance(item, items.ApprovalRequest) and item.server_label is not None
+            item.id
+            for item in compaction.opened(run.context)
+            if isinstance(item, items.ApprovalRequest) and item.server_label is not None
         }
         claimed: list[str] = []
         for item in run.answers:

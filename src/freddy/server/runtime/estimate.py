@@ -26,6 +26,8 @@ _LOOKS = (
 
 With English and code this is within a tenth of theirs; in other scripts they themselves are twice apart.
 """
+_DEAREST = max(weight for _, weight in _LOOKS)
+"""Tokens of a character at most: no piece is shorter than one."""
 _SAMPLES = 16
 _SAMPLE = 1024
 """Characters that are looked at in each of the samples of a long text: its length changes nothing for the loop."""
@@ -100,6 +102,14 @@ def input_tokens(turn: Turn) -> int:
     return tokens(words) + _items(turn.items) + _TOKENS_PER_ITEM * len(turn.items)
 
 
+def at_most(turn: Turn) -> int:
+    """No less than `input_tokens`, from the lengths of the texts alone."""
+    read = [turn.instructions or "", *_definitions(turn), *(text for item in turn.items for text in _texts(item))]
+    media = sum(map(_media, turn.items))
+    more = media * _TOKENS_PER_MEDIUM + _TOKENS_PER_ITEM * len(turn.items) + 2
+    return math.ceil(_DEAREST * sum(map(len, read))) + more
+
+
 def _definitions(turn: Turn) -> Iterator[str]:
     for tool in turn.tools:
         yield tool.name
@@ -157,5 +167,7 @@ def _texts(item: items.Item) -> Iterator[str]:
             yield from (part.text for part in parts if isinstance(part, items.Text))
         case items.Reasoning():
             yield from item.texts or item.summaries
+        case items.Compaction():
+            yield item.summary or item.sealed
         case _:
             return

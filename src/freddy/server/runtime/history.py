@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from freddy.server.core import errors, items, reading, toolspec, window
+from freddy.server.core import compaction, errors, items, reading, toolspec, window
 from freddy.server.core.accounts import Caller
 from freddy.server.core.request import Request
 from freddy.server.core.response import Response
@@ -18,6 +18,7 @@ from freddy.server.core.turn import Turn
 from freddy.server.core.window import Sized
 from freddy.server.ports.stores import PlacedItem, ResponseStore, ThreadStore
 from freddy.server.runtime import estimate
+from freddy.server.runtime.seals import Seals
 
 CONTEXT_TOKENS: Final = 128_000
 """What a model is taken to read where nobody says."""
@@ -39,11 +40,23 @@ class Before(Struct, frozen=True):
 
 
 class History:
-    def __init__(self, responses: ResponseStore, threads: ThreadStore, *, context_tokens: int = CONTEXT_TOKENS) -> None:
-        """`context_tokens` is what a model is taken to read where nobody says."""
+    def __init__(
+        self,
+        responses: ResponseStore,
+        threads: ThreadStore,
+        *,
+        context_tokens: int = CONTEXT_TOKENS,
+        seals: Seals | None = None,
+    ) -> None:
+        """`context_tokens` is what a model is taken to read where nobody says. Without `seals` no compaction opens."""
         self._responses = responses
         self._threads = threads
         self._context_tokens = context_tokens
+        self._seals = seals
+
+    @property
+    def context_tokens(self) -> int:
+        return self._context_tokens
 
     async def before(
         self,
@@ -57,36 +70,53 @@ class History:
         """No more than the model can read of it, beside the input and an answer: `capacity` tokens in all.
 
         `largest` is what the one reads that reads most of those who may be asked: what is surely more is refused.
-        `instructions` are all that the model is given, where that is more than the request's own.
+        `instructions` are all that the model is given, where that is more than the request's own. Where the request
+        has the conversation shortened, all of it is told that its last compaction does not stand for.
         Raises `errors.InvalidRequest`, `Conflict` and `NotFound` for what is not there or has not ended, and
         `ContextOverflow`.
         """
-        asked = estimate.input_tokens(_turn(request, instructions or request.instructions))
+        if request.compaction is not None:
+            largest = None
+        turn = _turn(request, instructions or request.instructions)
+        if not _continues(request) and (largest is None or estimate.at_most(turn) <= largest):
+            return Before()
+        asked = estimate.input_tokens(turn)
         _refuse(asked, request, largest)
         pages = await self._pages(caller, request)
         if pages is None:
             return Before()
+        if compaction.last(request.input) is not None:
+            await pages.back(_SMALLEST_PAGE)  # nothing of it is read, and yet it must be there
+            return Before()
         capacity = capacity or self._context_tokens
         room = capacity - _answer(request, capacity) - asked
-        if request.context_mode == "full":
+        if request.context_mode == "full" or request.compaction is not None:
             return await self._full(pages, request, asked=asked, largest=largest)
         return await self._shortened(pages, request, room=room, capacity=capacity)
 
     async def resolve(
         self, caller: Caller, input_: Sequence[items.Item], *, param: str = "input"
     ) -> tuple[items.Item, ...]:
-        """The input with every reference replaced by the item it names. Raises `errors.InvalidRequest` for `param`.
+        """The input with every reference replaced by the item it names, and every compaction of ours opened.
 
-        A thought that comes back without its sealed part is as good as a reference, where it is kept.
+        A thought that comes back without its sealed part is as good as a reference, where it is kept. Raises
+        `errors.InvalidRequest` for `param`.
         """
+        if self._seals is not None and any(isinstance(item, items.Compaction) for item in input_):
+            input_ = [
+                await self._seals.open(item, caller, at=f"{param}[{place}]")
+                if isinstance(item, items.Compaction)
+                else item
+                for place, item in enumerate(input_)
+            ]
         wanted = [item.id for item in input_ if _is_reference(item)]
         thoughts = [item.id for item in input_ if _is_unsealed(item)]
         if not wanted and not thoughts:
-            return tuple(input_)
+            return compaction.adopted(input_)
         found = await self._responses.find_items(caller.organization_id, [*wanted, *thoughts], user_id=caller.sees_only)
         if missing := [item_id for item_id in wanted if item_id not in found]:
             raise errors.InvalidRequest(f"Item with id {missing[0]!r} not found", param=param, code="item_not_found")
-        return tuple(_kept(item, found.get(item.id)) for item in input_)
+        return compaction.adopted([_kept(item, found.get(item.id)) for item in input_])
 
     async def _full(self, pages: "_Pages", request: Request, *, asked: int, largest: int | None) -> Before:
         """All of it, but for what nobody could read."""
@@ -252,18 +282,22 @@ class _Read:
         self._request = request
         self._answered = {item.call_id for item in request.input if isinstance(item, items.FunctionOutput)}
         self._approved = {item.request_id for item in request.input if isinstance(item, items.ApprovalAnswer)}
+        self._compacted = False
         self.said: list[Sized] = []
         self.tokens = 0
 
     @property
     def whole(self) -> bool:
-        return self._pages.over
+        """A compaction stands for all that was said before it."""
+        return self._compacted or self._pages.over
 
     async def back(self, room: int | None) -> None:
         """Reads until there is more than `room` for, and what the input belongs to has its beginning."""
         limit = _PAGE
-        while not self._pages.over:
-            page = self._sized(await self._pages.back(limit))
+        while not self.whole:
+            said = await self._pages.back(limit)
+            self._compacted = compaction.last(said) is not None
+            page = self._sized(said)
             self.said[:0] = page
             self.tokens += sum(one.tokens for one in page)
             if room is None:
@@ -302,7 +336,12 @@ class _Read:
         return [*start[:place], *(one for one in start[place:] if _is_system(one.item))], self.said
 
     def _sized(self, page: Sequence[items.Item]) -> list[Sized]:
-        """Outputs come after their calls: what is read backwards tells beforehand which calls are answered."""
+        """Of the page what its last compaction leaves.
+
+        Outputs come after their calls: what is read backwards tells beforehand which calls are answered.
+        """
+        if (place := compaction.last(page)) is not None:
+            page = compaction.opened(page[place:])
         self._answered.update(item.call_id for item in page if isinstance(item, items.FunctionOutput))
         # A call that waited for an approval waits no more.
         asked = (item for item in page if isinstance(item, items.ApprovalRequest))
@@ -311,10 +350,14 @@ class _Read:
         return [Sized(item, tokens) for item, tokens in zip(useful, estimate.sizes(useful), strict=True)]
 
 
+def _continues(request: Request) -> bool:
+    return request.previous_response_id is not None or (request.thread is not None and request.thread.id is not None)
+
+
 def _turn(request: Request, instructions: str | None) -> Turn:
     """As much of what the model is asked as the request says by itself."""
     tools = tuple(tool for tool in request.tools if isinstance(tool, toolspec.Function))
-    return Turn("", reading.readable(request.input), instructions=instructions, tools=tools)
+    return Turn("", reading.readable(compaction.opened(request.input)), instructions=instructions, tools=tools)
 
 
 def _answer(request: Request, capacity: int) -> int:
@@ -357,7 +400,8 @@ def _is_stale(item: items.Item, request: Request, answered: set[str]) -> bool:
         case items.Message(role=("system" | "developer")):
             return bool(request.instructions)
         case items.FunctionCall(call_id=call_id):
-            return call_id not in answered
+            # One that is shortened keeps what still waits for its answer.
+            return call_id not in answered and not (request.compaction is not None and request.compaction.at_once)
         case _:
             return False
 

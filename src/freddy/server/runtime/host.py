@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import aclosing
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from freddy.server.ports.listener import Listener
 from freddy.server.ports.model import Model
 from freddy.server.ports.world import Clock
 from freddy.server.runtime import estimate, runner
+from freddy.server.runtime.journal import Journal
 from freddy.server.runtime.recorder import Recorder
 from freddy.server.runtime.toolbox import Toolbox
 
@@ -26,6 +27,16 @@ _log = logging.getLogger(__name__)
 
 _NO_WORD = (events.Created, events.Failed, events.Cancelled)
 """What a batch begins with that holds nothing of the model's."""
+
+
+class Keeping(Protocol):
+    """Where what happens in a run is kept, and then told: the recorder for most, a journal for one that was claimed."""
+
+    async def keep(self, run: Run, batch: Sequence[events.Event]) -> None: ...
+
+    def tell(self, run: Run, batch: Sequence[events.Event]) -> None: ...
+
+    def give_up(self, run: Run) -> None: ...
 
 
 class _Running(Struct, frozen=True):
@@ -36,7 +47,10 @@ class _Running(Struct, frozen=True):
 
 
 class Host:
-    """Leaving the context drains it: the runs under way get `grace_seconds`."""
+    """Leaving the context drains it: the runs under way get `grace_seconds`.
+
+    What outlasts them has failed; but a run that was claimed is let go, for somebody else to go on with.
+    """
 
     def __init__(
         self,
@@ -56,6 +70,8 @@ class Host:
         self._tasks: dict[str, asyncio.Task[Response | None]] = {}
         self._in_threads: dict[tuple[str, str | None], dict[str, _Running]] = {}
         """The runs of each thread, in the order in which they began."""
+        self._journals: dict[str, Journal] = {}
+        """Those of the runs here that were claimed."""
         self._admissions: dict[str, Admission] = {}
         self._unkept: dict[str, Response] = {}
         """Ends that the store could not take, by response: they are kept as soon as it takes something."""
@@ -76,7 +92,7 @@ class Host:
         await self._group.__aexit__(None, None, None)
 
     async def drain(self) -> None:
-        """No run begins any more. Returns when all have ended; what outlasts the grace ends as failed."""
+        """No run begins any more. Returns when all have ended here."""
         self._open = False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._grace), asyncio.TaskGroup() as waiting:
@@ -85,9 +101,16 @@ class Host:
                 await asyncio.wait((hurried, ended), return_when=asyncio.FIRST_COMPLETED)
                 hurried.cancel()
                 ended.cancel()
+        self.let_go()
         for task in list(self._tasks.values()):
             task.cancel(runner.SHUTDOWN)
         await self._wait_ended()
+
+    def let_go(self) -> None:
+        """Of the runs that were claimed nothing is kept or told any more."""
+        for response_id, journal in self._journals.items():
+            journal.let_go()
+            self._tasks[response_id].cancel(runner.SHUTDOWN)
 
     def hurry(self) -> None:
         """Ends the grace of `drain`."""
@@ -111,19 +134,64 @@ class Host:
         await self._recorder.open(run)
         if not self._open:
             stopping = errors.ShuttingDown("The server is stopping", retry_after=1)
-            await self._fail(run, stopping.as_failure())
+            await self._fail(run, stopping.as_failure(), self._recorder)
             raise stopping
+        await self._begin(run, model, admission, toolbox=toolbox, keeping=self._recorder)
+
+    async def go_on(
+        self,
+        run: Run,
+        model: Model,
+        admission: Admission = FREE,
+        *,
+        toolbox: Toolbox | None,
+        journal: Journal,
+        first: Sequence[events.Event] = (),
+    ) -> None:
+        """Performs a run that was claimed, from where it is. `first` are events to be kept and told before that."""
+        self._journals[run.response.id] = journal
+        await self._begin(run, model, admission, toolbox=toolbox, keeping=journal, first=first)
+
+    async def end(
+        self, run: Run, failure: errors.Failure, journal: Journal, *, first: Sequence[events.Event] = ()
+    ) -> None:
+        """Ends a run that was claimed and cannot be performed. Raises `errors.ClaimLost`."""
+        if first:
+            await self._tell(run, first, journal)
+            run = fold(run, first)
+        await self._fail(run, failure, journal)
+
+    async def _begin(
+        self,
+        run: Run,
+        model: Model,
+        admission: Admission,
+        *,
+        toolbox: Toolbox | None,
+        keeping: Keeping,
+        first: Sequence[events.Event] = (),
+    ) -> None:
         for listener in self._listeners:
             listener.run_started(run.response)
         if admission is not FREE:
             self._admissions[run.response.id] = admission
-        task = self._group.create_task(self._perform(run, model, toolbox), name=run.response.id)
+        task = self._group.create_task(self._perform(run, model, toolbox, keeping, first), name=run.response.id)
         self._tasks[run.response.id] = task
         place = (run.response.organization_id, run.response.thread_id)
         self._in_threads.setdefault(place, {})[run.response.id] = _Running(run.response, self._clock.monotonic())
         task.add_done_callback(lambda _: self._ended(run.response))
         # A task that is cancelled before its first step would end without a word: let it take that step.
         await asyncio.sleep(0)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether runs may begin."""
+        return self._open
+
+    @property
+    def claimed(self) -> int:
+        """How many of the runs under way were claimed."""
+        return len(self._journals)
 
     def performs(self, response_id: str) -> bool:
         return response_id in self._tasks
@@ -142,6 +210,7 @@ class Host:
 
     def _ended(self, response: Response) -> None:
         self._tasks.pop(response.id, None)
+        self._journals.pop(response.id, None)
         place = (response.organization_id, response.thread_id)
         runs = self._in_threads.get(place, {})
         runs.pop(response.id, None)
@@ -156,45 +225,77 @@ class Host:
         task = self._tasks.get(response_id)
         if task is None:
             return None
-        task.cancel(*((runner.KEEP,) if keep else ()))
+        self.stop(response_id, keep=keep)
         await asyncio.wait((task,))
         return None if task.cancelled() else task.result()
 
-    async def _perform(self, run: Run, model: Model, toolbox: Toolbox | None) -> Response | None:
+    def stop(self, response_id: str, *, keep: bool = False) -> None:
+        """Like `cancel`, and waits for nothing."""
+        if task := self._tasks.get(response_id):
+            task.cancel(*((runner.KEEP,) if keep else ()))
+
+    async def _perform(
+        self,
+        run: Run,
+        model: Model,
+        toolbox: Toolbox | None,
+        keeping: Keeping,
+        before: Sequence[events.Event],
+    ) -> Response | None:
+        """None where the run is somebody else's by now."""
         began = self._clock.monotonic()
         first: float | None = None
         ended: Response | None = None
         happened: Sequence[events.Event] = ()
+        gathering = self._group.create_task(keeping.gather()) if isinstance(keeping, Journal) else None
         try:
+            if before:
+                await self._tell(run, before, keeping)
+                run = fold(run, before)
             async with aclosing(self._runner.drive(run, model, toolbox)) as driving:
                 async for batch in driving:
                     if first is None and not isinstance(batch[0], _NO_WORD):
                         first = self._clock.monotonic() - began
                     happened = batch
-                    await self._tell(run, batch)
+                    await self._tell(run, batch, keeping)
                     run, happened = fold(run, batch), ()
                     if isinstance(batch[-1], events.Finished):
                         ended = batch[-1].response
+        except errors.ClaimLost:
+            pass
         except errors.FreddyError as error:
-            ended = await self._fail(counted(run, happened), error.as_failure())
+            ended = await self._fail_here(counted(run, happened), error.as_failure(), keeping)
         except Exception:  # noqa: BLE001
             # A run ends with `Finished` whatever happens, and never takes others along.
             _log.exception("run_fault", extra={"response_id": run.response.id})
-            ended = await self._fail(counted(run, happened), errors.Internal("Internal server error").as_failure())
-        if ended is not None:
-            seconds = self._clock.monotonic() - began
-            for listener in self._listeners:
-                listener.run_finished(ended, seconds=seconds, first_delta_seconds=first)
+            failure = errors.Internal("Internal server error").as_failure()
+            ended = await self._fail_here(counted(run, happened), failure, keeping)
+        finally:
+            if gathering is not None:
+                gathering.cancel()
+        if ended is None:
+            await self._leave(run)
+            return None
+        seconds = self._clock.monotonic() - began
+        for listener in self._listeners:
+            listener.run_finished(ended, seconds=seconds, first_delta_seconds=first)
         return ended
 
-    async def _tell(self, run: Run, batch: Sequence[events.Event]) -> None:
+    async def _leave(self, run: Run) -> None:
+        """The run goes on elsewhere, and takes its limits there."""
+        admission = self._admissions.pop(run.response.id, FREE)
+        for listener in self._listeners:
+            listener.run_left(run.response)
+        await admission.release()
+
+    async def _tell(self, run: Run, batch: Sequence[events.Event], keeping: Keeping) -> None:
         """What has happened is told whatever cancels the run meanwhile: that then meets it at the model."""
         last = batch[-1]
         settling: asyncio.Task[None] | None = None
         stopped: asyncio.CancelledError | None = None
         while True:
             try:
-                await self._recorder.keep(run, batch)
+                await keeping.keep(run, batch)
                 if isinstance(last, events.Finished) and (settling := settling or self._settling(last.response)):
                     await asyncio.shield(settling)
                 break
@@ -202,7 +303,7 @@ class Host:
                 stopped = again
                 if (task := asyncio.current_task()) is not None:
                     task.uncancel()
-        self._recorder.tell(run, batch)
+        keeping.tell(run, batch)
         # Behind the end nothing is left to be cancelled, and whoever waits for the task wants to have the end.
         over = isinstance(last, events.Finished)
         if stopped is not None and not over and (task := asyncio.current_task()) is not None:
@@ -220,7 +321,13 @@ class Host:
         tokens = ended.usage.total_tokens if ended.usage else 0
         return self._group.create_task(admission.settle(tokens=tokens, cost=ended.cost))
 
-    async def _fail(self, run: Run, failure: errors.Failure) -> Response:
+    async def _fail_here(self, run: Run, failure: errors.Failure, keeping: Keeping) -> Response | None:
+        try:
+            return await self._fail(run, failure, keeping)
+        except errors.ClaimLost:
+            return None
+
+    async def _fail(self, run: Run, failure: errors.Failure, keeping: Keeping) -> Response:
         """Ends a run that could not go on; what is told then may be more than what could be kept."""
         failed = events.Failed(failure, estimate.unfinished(run))
         step = decide(apply(run, failed))
@@ -233,26 +340,28 @@ class Host:
         ]
         last: list[events.Event] = [*given_up, failed, events.Finished(ended)]
         try:
-            await self._tell(run, last)
+            await self._tell(run, last, keeping)
+        except errors.ClaimLost:
+            raise
         except errors.FreddyError as error:
             _log.error("run_not_kept", extra={"response_id": run.response.id, "code": error.code})
             if isinstance(error, errors.StorageUnavailable):
                 self._unkept[run.response.id] = ended
             else:
-                self._recorder.give_up(run)
-            await self._tell_unkept(run, last, ended)
+                keeping.give_up(run)
+            await self._tell_unkept(run, last, ended, keeping)
         except Exception:  # noqa: BLE001
             _log.exception("run_not_kept", extra={"response_id": run.response.id})
-            self._recorder.give_up(run)
-            await self._tell_unkept(run, last, ended)
+            keeping.give_up(run)
+            await self._tell_unkept(run, last, ended, keeping)
         return ended
 
-    async def _tell_unkept(self, run: Run, last: Sequence[events.Event], ended: Response) -> None:
+    async def _tell_unkept(self, run: Run, last: Sequence[events.Event], ended: Response, keeping: Keeping) -> None:
         try:
             if settling := self._settling(ended):
                 await asyncio.shield(settling)
         finally:
-            self._recorder.tell(run, last)
+            keeping.tell(run, last)
 
     async def _keep_ends(self) -> None:
         """Raises `errors.StorageUnavailable`: while these wait, a run more would only wait with them."""

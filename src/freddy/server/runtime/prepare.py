@@ -1,15 +1,19 @@
 """A request and its caller to a run: what must be looked up, in order."""
 
+import hashlib
+
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from freddy.server.core import approvals, assistants, errors, ids, items, offers, toolspec
+from freddy.server.core import approvals, assistants, compaction, errors, ids, items, offers, plan, toolspec
 from freddy.server.core.accounts import Caller
 from freddy.server.core.request import DEFAULT_MODEL, Request, ThreadRef
 from freddy.server.core.response import Response
 from freddy.server.core.ruling import Ruling
 from freddy.server.core.run import CallModel, Run, decide, next_turn
 from freddy.server.core.turn import Turn
+from freddy.server.ports.sealer import Sealer
 from freddy.server.ports.world import Clock, IdSource
 from freddy.server.resources.assistants import Assistants, Settled
 from freddy.server.resources.prompts import Prompts
@@ -25,11 +29,18 @@ from freddy.server.runtime.toolbox import Toolbox, Tools
 
 
 class Prepared(Struct, frozen=True):
-    """`turn` is about what the model will be asked first: what a tool will say is not known yet."""
+    """`turn` is about what the model will be asked first: what a tool will say is not known yet.
+
+    `tools` are those of the request with what they are told in confidence; of `providers` one must answer, if there
+    are any.
+    """
 
     run: Run
     model: Route
+    caller: Caller
     toolbox: Toolbox | None = None
+    tools: tuple[toolspec.ToolSpec, ...] = ()
+    providers: tuple[str, ...] = ()
 
     @property
     def turn(self) -> Turn:
@@ -59,11 +70,14 @@ class Preparation:
         threads: Threads | None = None,
         tools: Tools | None = None,
         approvals: Approvals | None = None,
+        sealer: Sealer | None = None,
     ) -> None:
         """Without `media` there are no files that a request could name; without `threads` nothing binds or branches.
 
-        Without `tools` this server runs none, and without `approvals` nothing can have asked for one.
+        Without `tools` this server runs none, without `approvals` nothing can have asked for one, and without
+        `sealer` nothing in confidence can be put down.
         """
+        self._sealer = sealer
         self._tools = tools
         self._approvals = approvals
         self._routing = routing
@@ -84,6 +98,7 @@ class Preparation:
         if self._media is not None:
             await self._media.check(caller.organization_id, request.input)
         toolbox = await self._tools.equip(request, caller) if self._tools is not None else None
+        tools = request.tools
         if request.tools:
             request = replace(request, tools=_without_secrets(request.tools))
         ruling = await self._ruling(settled, caller, route)
@@ -98,7 +113,8 @@ class Preparation:
         answers = approvals.fresh(request.input) if self._approvals is not None else ()
         if self._approvals is not None and answers:
             labels = toolbox.labels if toolbox else ()
-            self._approvals.check(answers, (*before.said, *request.input), labels=labels, param="input")
+            said = (*before.said, *compaction.opened(request.input))
+            self._approvals.check(answers, said, labels=labels, param="input")
         thread = self._thread(request)
         request = replace(request, thread=thread)
         response = Response(
@@ -121,15 +137,71 @@ class Preparation:
             instructions=instructions,
             model=route.name,
             live=request.stream or request.background,
-            cache_key=response.thread_id or request.previous_response_id or response.id,
+            cache_key=_cache_key(response),
             offers=toolbox.offers() if toolbox else _of_caller(request.tools),
             opened=toolbox is None or toolbox.known,
             parallel=_parallel(request, route),
             answers=answers,
+            compaction=self._shortening(request, route),
         )
         if self._tools is not None and answers and (approved := _approved_functions(run)):
             toolbox = await self._tools.with_functions(toolbox, request, caller, names=approved)
-        return Prepared(run, route, toolbox)
+        providers = settled.assistant.value.providers if settled.assistant is not None else ()
+        return Prepared(run, route, caller, toolbox, tools=tools, providers=tuple(providers))
+
+    async def put_down(self, prepared: Prepared) -> bytes:
+        """The plan of a run, for whichever process performs it. Raises `errors.StorageUnavailable`."""
+        run = prepared.run
+        secrets = None
+        if prepared.tools != run.response.request.tools:
+            if self._sealer is None:
+                raise errors.StorageUnavailable("Secrets of tools cannot be kept here")
+            told = msgspec.json.encode(prepared.tools).decode()
+            secrets = await self._sealer.seal(told, _bound_to(run.response))
+        return plan.write(
+            plan.Plan(
+                caller=prepared.caller,
+                before=run.context[: len(run.context) - len(run.response.request.input)],
+                instructions=run.instructions,
+                model=run.model,
+                cache_key=run.cache_key,
+                parallel=run.parallel,
+                answers=run.answers,
+                providers=prepared.providers,
+                tools=secrets,
+            )
+        )
+
+    async def take_up(self, response: Response, written: bytes) -> Prepared:
+        """A run as it was put down, and what it needs as that is now. Raises what keeps it from going on."""
+        made = plan.read(written)
+        request, tools = response.request, response.request.tools
+        if made.tools is not None:
+            assert self._sealer is not None
+            told = await self._sealer.open(made.tools, _bound_to(response))
+            tools = msgspec.json.decode(told, type=tuple[toolspec.ToolSpec, ...])
+        route = self._routing.find(request.model or DEFAULT_MODEL)
+        if made.providers and (allowed := route.among(made.providers)) is not None:
+            route = allowed
+        toolbox = None
+        if self._tools is not None:
+            toolbox = await self._tools.equip(replace(request, tools=tools), made.caller)
+        run = Run(
+            response=response,
+            context=(*made.before, *request.input),
+            instructions=made.instructions,
+            model=made.model,
+            live=True,
+            cache_key=made.cache_key,
+            offers=toolbox.offers() if toolbox else _of_caller(request.tools),
+            opened=toolbox is None or toolbox.known,
+            parallel=made.parallel,
+            answers=made.answers,
+            compaction=self._shortening(request, route),
+        )
+        if self._tools is not None and made.answers and (approved := _approved_functions(run)):
+            toolbox = await self._tools.with_functions(toolbox, request, made.caller, names=approved)
+        return Prepared(run, route, made.caller, toolbox, tools=tools, providers=made.providers)
 
     async def _settled(self, request: Request, caller: Caller) -> Settled:
         """With what the thread, the assistant, the organization and the prompt say."""
@@ -170,6 +242,13 @@ class Preparation:
             context_tokens=route.reads_least,
         )
 
+    def _shortening(self, request: Request, route: Route) -> compaction.Limits | None:
+        asked = request.compaction
+        if asked is None:
+            return None
+        assumed = self._history.context_tokens
+        return compaction.limits(asked.threshold, reads=route.reads_least, assumed=assumed, at_once=asked.at_once)
+
     def _thread(self, request: Request) -> ThreadRef | None:
         """A thread is made at first use; what is not stored has none of its own."""
         thread = request.thread
@@ -178,6 +257,10 @@ class Preparation:
         if thread.id is None:
             return replace(thread, id=self._ids.new(ids.THREAD))
         return thread
+
+
+def _bound_to(response: Response) -> tuple[str, ...]:
+    return ("plan", response.organization_id, response.id)
 
 
 def _refuse(request: Request) -> None:
@@ -201,13 +284,22 @@ def _approved_functions(run: Run) -> frozenset[str]:
     granted = {item.request_id for item in given if isinstance(item, items.ApprovalAnswer) and item.approve}
     return frozenset(
         item.name
-        for item in (run.context if granted else ())
+        for item in (compaction.opened(run.context) if granted else ())
         if isinstance(item, items.ApprovalRequest) and item.id in granted and item.server_label is None
     )
 
 
 def _of_caller(tools: tuple[toolspec.ToolSpec, ...]) -> tuple[offers.Offer, ...]:
     return tuple(offers.of_caller(tool) for tool in tools if isinstance(tool, toolspec.Function))
+
+
+def _cache_key(response: Response) -> str:
+    """A caller's own word never meets that of another organization."""
+    request = response.request
+    if request.cache_key is not None:
+        told = f"{response.organization_id}\n{request.cache_key}".encode("utf-8", "surrogatepass")
+        return hashlib.sha256(told).hexdigest()[:32]
+    return response.thread_id or request.previous_response_id or response.id
 
 
 def _parallel(request: Request, route: Route) -> bool:

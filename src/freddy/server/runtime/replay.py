@@ -1,11 +1,11 @@
 """The events of a response that ended, made again from its items: what a late follower is told."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import assert_never
 
 from msgspec.structs import replace
 
-from freddy.server.core import events, items, transcript
+from freddy.server.core import events, items, log, transcript
 from freddy.server.core.response import Response
 from freddy.server.ports.channel import Batch
 
@@ -16,22 +16,16 @@ async def follow(response: Response, after: int) -> AsyncGenerator[Batch, None]:
     There are fewer of them: who heard a higher number live still hears how it ended, under the next one.
     """
     told = list(_events(response))
-    ending = len(told) - (1 if response.failure is None else 2)
-    yield after + 1, told[min(after + 1, ending) :]
+    yield after + 1, told[after + 1 :] or ending(told)
+
+
+def ending(told: Sequence[events.Event]) -> Sequence[events.Event]:
+    """What is told at last: the end, and before it why it came too soon."""
+    return [event for event in told[-2:] if isinstance(event, events.Failed | events.Finished)]
 
 
 def _events(response: Response) -> Iterator[events.Event]:
-    beginning = replace(
-        response,
-        status="in_progress",
-        output=(),
-        usage=None,
-        cost=None,
-        attempts=(),
-        completed_at=None,
-        failure=None,
-        incomplete_reason=None,
-    )
+    beginning = log.beginning(response)
     yield events.Created(beginning)
     yield events.InProgress(beginning)
     for index, item in enumerate(response.output):
@@ -63,6 +57,9 @@ def _item(index: int, item: items.Item) -> Iterator[events.Event]:
             yield events.ItemAdded(index, replace(item, tools=(), error=None))
             yield events.CallProgress(index, item.id, "mcp_tools", "in_progress")
             yield events.CallProgress(index, item.id, "mcp_tools", "failed" if item.error else "completed")
+        case items.Compaction():
+            yield events.ItemAdded(index, items.Compaction(item.id, sealed=""))
+            yield events.CallProgress(index, item.id, "compaction", "in_progress")
         case items.FunctionOutput():
             yield events.ItemAdded(index, replace(item, parts=(), status="in_progress"))
         case items.ApprovalRequest() | items.ApprovalAnswer() | items.Other():

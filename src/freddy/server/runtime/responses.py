@@ -3,29 +3,35 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from freddy.server.accounts.limits import FREE, Admission, Limiter
-from freddy.server.core import errors, events, items
+from freddy.server.accounts.limits import Limiter
+from freddy.server.core import compaction, errors, events, items
 from freddy.server.core.accounts import Caller
 from freddy.server.core.request import Request
-from freddy.server.core.response import SUCCEEDED, Response
-from freddy.server.core.usage import Usage
+from freddy.server.core.response import SUCCEEDED, Response, Status
 from freddy.server.ports.channel import Batch, Channel
+from freddy.server.ports.runs import RunStore
+from freddy.server.ports.signals import STOPPED, Signals
 from freddy.server.ports.stores import Page, ResponseFilter, ResponseStore
-from freddy.server.runtime import estimate, replay
+from freddy.server.ports.world import Clock
+from freddy.server.runtime import estimate, runner
+from freddy.server.runtime.admitting import admitted
 from freddy.server.runtime.approvals import Approvals
+from freddy.server.runtime.following import Following
 from freddy.server.runtime.host import Host
 from freddy.server.runtime.prepare import Preparation, Prepared
 from freddy.server.runtime.repeats import Repeat, Repeats
+from freddy.server.runtime.worker import Worker
 
 QUICK_EDIT_SECONDS = 5.0
 """Whoever stops a response this soon wants to ask otherwise."""
-_ANSWER_TOKENS = 4096
-"""What an answer is taken to need at most where nobody set a limit; what it takes more is accounted when it ends."""
+_STOP_SECONDS = 10.0
+"""A run that some other process performs is stopped within that, or later."""
+_GOING: tuple[Status, ...] = ("in_progress", "queued")
 _FIRST_WORD = 2
 """The number of the event after `Created` and `InProgress`."""
 
@@ -55,8 +61,18 @@ class Responses:
         channel: Channel,
         repeats: Repeats,
         limiter: Limiter,
+        following: Following,
+        worker: Worker,
+        runs: RunStore,
+        signals: Signals,
+        clock: Clock,
         approvals: Approvals | None = None,
     ) -> None:
+        self._clock = clock
+        self._following = following
+        self._worker = worker
+        self._runs = runs
+        self._signals = signals
         self._approvals = approvals
         self._limiter = limiter
         self._preparation = preparation
@@ -78,9 +94,11 @@ class Responses:
             if (found := await self._again(caller.organization_id, repeat)) is not None:
                 return Started(found)
             prepared = await self._preparation.prepare(request, caller)
+            # Kept from its beginning on: another process that gets the same request has to find it.
+            prepared = replace(prepared, run=replace(prepared.run, live=True))
             await self._repeats.lead_to(prepared.run.response.id, repeat)
             repeat.response = prepared.run.response
-            return await self._begin(prepared, caller)
+            return await self._begin(prepared)
 
     async def _again(self, organization_id: str, repeat: Repeat) -> Response | None:
         """The response as it is now, or None when it came to nothing."""
@@ -99,14 +117,17 @@ class Responses:
 
     async def start(self, request: Request, caller: Caller) -> Started:
         """The response as it begins. Raises what keeps it from beginning; what happens later is told by `follow`."""
-        return await self._begin(await self._preparation.prepare(request, caller), caller)
+        return await self._begin(await self._preparation.prepare(request, caller))
 
-    async def _begin(self, prepared: Prepared, caller: Caller) -> Started:
-        admission = await self._admitted(prepared, caller)
+    async def _begin(self, prepared: Prepared) -> Started:
+        admission = await admitted(self._limiter, prepared)
         try:
             if self._approvals is not None:
                 await self._approvals.claim(prepared.run)
-            await self._host.start(prepared.run, prepared.model, admission, toolbox=prepared.toolbox)
+            if prepared.run.response.request.background:
+                await self._worker.take(prepared, admission)
+            else:
+                await self._host.start(prepared.run, prepared.model, admission, toolbox=prepared.toolbox)
         except BaseException:
             # One that is under way settles it when it ends, even where whoever began it is cancelled.
             if not self._host.performs(prepared.run.response.id):
@@ -116,15 +137,10 @@ class Responses:
             raise
         return Started(prepared.run.response, admission.headers())
 
-    async def _admitted(self, prepared: Prepared, caller: Caller) -> Admission:
-        """Raises `errors.RateLimited`."""
-        if not await self._limiter.limited(caller):
-            return FREE
-        turn = prepared.turn
-        read, asked = estimate.input_tokens(turn), turn.max_output_tokens
-        write = _ANSWER_TOKENS if asked is None else asked
-        cost = prepared.model.most_cost(Usage(input_tokens=read, output_tokens=write))
-        return await self._limiter.admit(caller, tokens=read + min(write, _ANSWER_TOKENS), cost=cost)
+    async def warmed(self, request: Request, caller: Caller) -> Response:
+        """A response at its end that no model was asked for, and that nobody keeps. Raises what `start` would."""
+        response = (await self._preparation.prepare(request, caller)).run.response
+        return replace(response, status="completed", completed_at=response.created_at)
 
     async def count(self, request: Request, caller: Caller) -> int:
         """Input tokens that the request would take."""
@@ -148,17 +164,8 @@ class Responses:
         return await self._store.list(caller.organization_id, page, having)
 
     def follow(self, response: Response, after: int = -1) -> AsyncGenerator[Batch, None]:
-        """The events of a response just started or got: as they come, or over again when it has ended.
-
-        Raises `errors.Conflict` for one that another process writes.
-        """
-        if self._channel.knows(response.id):
-            return self._channel.follow(response.id, after)
-        if not response.ended:
-            raise errors.Conflict(
-                "This response is not being written here", param="response_id", details="ask again when it has ended"
-            )
-        return replay.follow(response, after)
+        """The events of a response just started or got: as they come, or over again when it has ended."""
+        return self._following.follow(response, after)
 
     async def failed_at_once(self, response: Response, *, seconds: float) -> errors.Failure | None:
         """The failure of a run that ended before the model said a word; waits no longer than `seconds` for that."""
@@ -192,8 +199,21 @@ class Responses:
         response = await self.get(response_id, caller)
         if response.ended:
             return response
+        if not self._host.performs(response_id):
+            await self._stop_elsewhere(response)
         await self._host.cancel(response_id)
         return await self.get(response_id, caller)
+
+    async def _stop_elsewhere(self, response: Response, *, keep: bool = False) -> None:
+        """Has whoever performs the run stop it, and waits a while for that."""
+        how = runner.KEEP if keep else "stop"
+        if not await self._runs.stop(response.organization_id, response.id, how):
+            return
+        self._signals.tell(STOPPED, response.id.encode())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_SECONDS), aclosing(self.follow(response)) as batches:
+                async for _ in batches:
+                    pass
 
     async def stop_in_thread(self, thread_id: str, caller: Caller) -> Stopped | None:
         """Stops the response that began last of those being made for a thread; None where there is none.
@@ -209,6 +229,20 @@ class Responses:
             # It may have ended by itself before the word reached it.
             kept = ended is not None and (ended.partial or ended.status in SUCCEEDED)
             return Stopped(response, seconds, kept and response.request.store)
+        return await self._stop_in_thread_elsewhere(thread_id, caller)
+
+    async def _stop_in_thread_elsewhere(self, thread_id: str, caller: Caller) -> Stopped | None:
+        for organization_id in caller.reach:
+            for status in _GOING:
+                having = ResponseFilter(thread_id=thread_id, status=status, user_id=caller.sees_only)
+                found, _ = await self._store.list(organization_id, Page(limit=1), having)
+                if not found or not found[0].request.background:
+                    continue
+                response = found[0]
+                seconds = max(0.0, self._clock.now() - response.created_at)
+                await self._stop_elsewhere(response, keep=seconds >= QUICK_EDIT_SECONDS)
+                ended = await self._store.get(organization_id, response.id)
+                return Stopped(response, seconds, ended is not None and (ended.partial or ended.status in SUCCEEDED))
         return None
 
     async def delete(self, response_id: str, caller: Caller) -> None:
@@ -222,6 +256,17 @@ class Responses:
         """A page of the input, and whether more follow. Raises `errors.NotFound`."""
         response = await self.get(response_id, caller)
         return await self._store.input_items(response.organization_id, response_id, page)
+
+    async def kept_messages(self, response: Response, caller: Caller) -> tuple[items.Message, ...]:
+        """The user's messages that a response which only compacted has kept, as they were first said."""
+        made = next(filter(compaction.is_own, response.output), None)
+        if made is None:
+            return ()
+        told = [item for item in (*made.before, *made.after) if isinstance(item, items.Message) and item.role == "user"]
+        given = {item.id: item for item in response.request.input}
+        cut = [item.id for item in told if item.id not in given]
+        found = await self._store.find_items(response.organization_id, cut, user_id=caller.sees_only) if cut else {}
+        return tuple(compaction.original(item, {**found, **given}) for item in told)
 
 
 def _missing(response_id: str) -> errors.NotFound:

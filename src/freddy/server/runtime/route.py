@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, aclosing
 from msgspec import Struct
 from msgspec.structs import replace
 
-from freddy.server.core import deltas, errors, window
+from freddy.server.core import deltas, errors, items, window
 from freddy.server.core.attempt import Attempt
 from freddy.server.core.profile import Availability, Profile
 from freddy.server.core.turn import Turn
@@ -112,7 +112,12 @@ class Route:
         model, _ = await self._model(first, turn)
         return await model.count(_asked(turn, first))
 
-    async def stream(self, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
+    def stream(self, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
+        if len(self.candidates) == 1:
+            return self._tries(self.candidates[0], turn)
+        return self._one_of_them(turn)
+
+    async def _one_of_them(self, turn: Turn) -> AsyncGenerator[Sequence[deltas.Delta], None]:
         failure: errors.FreddyError | None = None
         waiting = list(self._in_turn(turn))
         while waiting:
@@ -225,9 +230,12 @@ class Route:
         """The turn as far as the model can read it, the same as the model is asked it, and what is lost of it."""
         turn = _within(turn, model.profile)
         asked = _asked(turn, candidate)
+        lost = _unread_compactions(asked, model.profile)
+        if lost:
+            asked = replace(asked, items=tuple(item for item in asked.items if not isinstance(item, items.Compaction)))
         if self._means.media is not None:
             asked = await self._means.media.furnish(asked, model.profile)
-        return turn, asked, tuple(model.warnings(asked))
+        return turn, asked, (*lost, *model.warnings(asked))
 
     async def _word(
         self, answer: AsyncGenerator[Sequence[deltas.Delta], None], candidate: Candidate
@@ -286,6 +294,13 @@ def _shorter(turn: Turn) -> Turn | None:
         return None
     kept = window.halved(turn.items)
     return None if len(kept) == len(turn.items) else replace(turn, items=kept)
+
+
+def _unread_compactions(turn: Turn, profile: Profile) -> tuple[str, ...]:
+    """Those that are left in a turn are of other services."""
+    if profile.compactions or not any(isinstance(item, items.Compaction) for item in turn.items):
+        return ()
+    return (f"a compaction that another service made is left out: the model {profile.name} cannot read it",)
 
 
 def _speaks(batch: Sequence[deltas.Delta]) -> bool:

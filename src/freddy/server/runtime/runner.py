@@ -11,13 +11,27 @@ from msgspec.structs import replace
 from freddy.server.core import calls, errors, events, ids, items, reading, transcript
 from freddy.server.core.calls import Call
 from freddy.server.core.citing import Citing
-from freddy.server.core.run import CallModel, CallTools, Finish, OpenTools, Run, Settle, call_ids, decide, fold
+from freddy.server.core.compaction import Split
+from freddy.server.core.run import (
+    AskAgain,
+    CallModel,
+    CallTools,
+    Compact,
+    Finish,
+    OpenTools,
+    Run,
+    Settle,
+    call_ids,
+    decide,
+    fold,
+)
 from freddy.server.core.transcript import Transcript
 from freddy.server.core.turn import Turn
 from freddy.server.ports.model import Model
 from freddy.server.ports.tools import Answer, Asker
 from freddy.server.ports.world import Clock, IdSource
 from freddy.server.runtime import estimate
+from freddy.server.runtime.compaction import Compactor, Passing
 from freddy.server.runtime.toolbox import Toolbox
 
 _log = logging.getLogger(__name__)
@@ -27,13 +41,28 @@ _ENDS_A_TURN = (events.TurnDone, events.Failed, events.Cancelled)
 _LIMIT_REACHED: Final = (
     "the limit of tool calls for this response is reached, and this one was not made: answer with what you know"
 )
+_MAY_HAVE_BEEN_MADE: Final = (
+    "the server stopped while this call was under way: it may have been made, and is made again only after a yes"
+)
 _APPROVED_TURN: Final = -1
 """What was approved was called before the first turn."""
 
 
 class Runner:
-    def __init__(self, *, clock: Clock, ids: IdSource, approval_seconds: int = 86_400, at_once: int = 8) -> None:
-        """A call waits `approval_seconds` for its approval; of the calls of a turn so many run `at_once`."""
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        ids: IdSource,
+        approval_seconds: int = 86_400,
+        at_once: int = 8,
+        compactor: Compactor | None = None,
+    ) -> None:
+        """A call waits `approval_seconds` for its approval; of the calls of a turn so many run `at_once`.
+
+        Without a `compactor` no conversation is shortened.
+        """
+        self._compactor = compactor
         self._clock = clock
         self._ids = ids
         self._approval_seconds = approval_seconds
@@ -47,7 +76,7 @@ class Runner:
         Cancelling the task while the model speaks, or a tool works, ends the run as cancelled: the last batch still
         comes. A run that something has happened in goes on from there: what was told of it is not told again.
         """
-        told: list[events.Event] = [] if run.turns or run.output else [*_begun(run)]
+        told: list[events.Event] = [] if run.begun or run.turns or run.output else [*_begun(run)]
         while True:
             turn: Turn | None = None
             match decide(run):
@@ -55,6 +84,10 @@ class Runner:
                     ended = replace(response, completed_at=int(self._clock.now()))
                     yield [*told, events.Finished(ended)]
                     return
+                case Compact():
+                    happening = self._compact(run, model)
+                case CallModel() as step if (split := self._too_long(run, step.turn)) is not None:
+                    happening = self._compact(run, model, split)
                 case CallModel() as step:
                     turn = step.turn
                     happening = self._speak(run, turn, model)
@@ -63,6 +96,8 @@ class Runner:
                     happening = self._open(run, toolbox)
                 case Settle() as step:
                     happening = self._settle(run, step)
+                case AskAgain() as step:
+                    happening = self._ask_again(run, step)
                 case CallTools() as step:
                     happening = self._work(run, step, toolbox)
             if told:
@@ -120,6 +155,29 @@ class Runner:
             failure = errors.Internal("Internal server error").as_failure()
             yield [*_broken_off(turning, citing), events.Failed(failure, choice=turning.choice)]
 
+    def _too_long(self, run: Run, turn: Turn) -> Split | None:
+        return self._compactor.due(run, turn) if run.compaction is not None and self._compactor is not None else None
+
+    async def _compact(
+        self, run: Run, model: Model, split: Split | None = None
+    ) -> AsyncGenerator[list[events.Event], None]:
+        """Shortens the conversation. A response whose conversation cannot be shortened fails with what kept it."""
+        passing = Passing()
+        try:
+            if self._compactor is None:
+                raise errors.InvalidRequest("This server does not compact", param="context_management")  # noqa: TRY301
+            async with aclosing(self._compactor.perform(run, model, passing, split)) as performing:
+                async for batch in performing:
+                    yield batch
+        except errors.FreddyError as error:
+            yield [events.Failed(error.as_failure(), error.usage, passing.choice)]
+        except asyncio.CancelledError as stopped:
+            yield [replace(_stopped(stopped), choice=passing.choice)]
+        except Exception:  # noqa: BLE001
+            _log.exception("compaction_fault", extra={"response_id": run.response.id})
+            failure = errors.Internal("Internal server error").as_failure()
+            yield [events.Failed(failure, choice=passing.choice)]
+
     async def _open(self, run: Run, toolbox: Toolbox) -> AsyncGenerator[list[events.Event], None]:
         try:
             async with aclosing(toolbox.open(run)) as opening:
@@ -153,6 +211,27 @@ class Runner:
                 )
                 begun = replace(output, parts=(), status="in_progress")
                 yield [events.ItemAdded(place, begun), events.ItemDone(place, output)]
+
+    async def _ask_again(self, run: Run, step: AskAgain) -> AsyncGenerator[list[events.Event], None]:
+        """In the place of each call stands that nobody knows; a request for approval follows, as for a new one."""
+        places = {item.id: place for place, item in enumerate(run.output)}
+        told: list[events.Event] = []
+        for index, call in enumerate(step.calls, len(run.output)):
+            asked = items.ApprovalRequest(
+                id=self._ids.new(ids.APPROVAL_REQUEST),
+                call_id=call.call_id,
+                name=call.name,
+                arguments=call.arguments,
+                expires_at=int(self._clock.now()) + self._approval_seconds,
+                turn=call.turn,
+            )
+            if isinstance(call, items.HostedCall) and isinstance(call.work, items.Mcp):
+                left = replace(call, status="incomplete", error=_MAY_HAVE_BEEN_MADE)
+                told.append(events.CallProgress(places[call.id], call.id, "mcp_call", "failed"))
+                told.append(events.ItemDone(places[call.id], left))
+                asked = replace(asked, server_label=call.work.server_label, offered=call.offered)
+            told += (events.ItemAdded(index, asked), events.ItemDone(index, asked))
+        yield told
 
     async def _work(
         self, run: Run, step: CallTools, toolbox: Toolbox | None

@@ -372,7 +372,13 @@ def _of_function(spec: toolspec.Function, found: ServerFunction) -> Offer:
         description=spec.description or own.description,
         parameters=own.parameters if spec.parameters is None else spec.parameters,
     )
-    return Offer(function=function, here=True, approve=spec.require_approval or own.require_approval, name=spec.name)
+    return Offer(
+        function=function,
+        here=True,
+        approve=spec.require_approval or own.require_approval,
+        once=own.once,
+        name=spec.name,
+    )
 
 
 def _of_server(server: _McpServer, tool: items.McpTool) -> Offer:
@@ -380,6 +386,7 @@ def _of_server(server: _McpServer, tool: items.McpTool) -> Offer:
         function=toolspec.Function(tool.name, tool.description, _parameters(tool), strict=False),
         here=True,
         approve=server.approves(tool),
+        once=tool.once,
         work=items.Mcp(server.spec.server_label),
         name=tool.name,
     )

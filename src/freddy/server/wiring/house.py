@@ -1,7 +1,6 @@
 """Builds the house."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -15,6 +14,7 @@ from freddy.server.accounts import development
 from freddy.server.accounts.provider_keys import ProviderKeys
 from freddy.server.accounts.usage import Bookkeeping, Ledger
 from freddy.server.config import ConfigError, Settings
+from freddy.server.core import ids as core_ids
 from freddy.server.dialects.freddy import Freddy
 from freddy.server.dialects.freddy.response import Units
 from freddy.server.http import app
@@ -41,12 +41,16 @@ from freddy.server.http.routes.threads import ThreadRoutes
 from freddy.server.http.routes.usage import UsageRoutes
 from freddy.server.http.routes.users import UserRoutes
 from freddy.server.http.routes.vector_stores import VectorStoreRoutes
+from freddy.server.http.routes.webhooks import WebhookRoutes
+from freddy.server.http.routes.websocket import WebSocketRoutes
 from freddy.server.knowledge.files import Files
 from freddy.server.knowledge.links import Links
 from freddy.server.knowledge.samples import Samples
 from freddy.server.listeners.metrics import Metrics
 from freddy.server.ports.world import Clock
 from freddy.server.runtime.approvals import Approvals
+from freddy.server.runtime.compaction import Compactor
+from freddy.server.runtime.following import Following
 from freddy.server.runtime.health import Health
 from freddy.server.runtime.history import History
 from freddy.server.runtime.host import Host
@@ -56,17 +60,18 @@ from freddy.server.runtime.repeats import Repeats
 from freddy.server.runtime.responses import Responses
 from freddy.server.runtime.route import Means
 from freddy.server.runtime.runner import Runner
+from freddy.server.runtime.seals import Seals
 from freddy.server.runtime.threads import Threads
 from freddy.server.runtime.toolbox import Tools
+from freddy.server.runtime.worker import Worker
 from freddy.server.sealing import AesSealer
 from freddy.server.stores.channels.memory import MemoryChannel
 from freddy.server.sweeping import swept
-from freddy.server.wiring import engines, limits, models, storage, tools
+from freddy.server.wiring import background, engines, limits, models, storage, tools
 from freddy.server.wiring.configured import configured
 from freddy.server.wiring.people import issued, locals_of, offices
 from freddy.server.wiring.storage import Stores
-
-_log = logging.getLogger(__name__)
+from freddy.server.wiring.webhooks import announcing
 
 DISTRIBUTION = "freddy-gateway"
 _FOLLOWABLE = 250
@@ -99,11 +104,14 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
     clock, ids = world.SystemClock(), world.RandomIds()
     release = version(DISTRIBUTION)
     async with AsyncExitStack() as stack:
-        stores = await storage.stores(settings, stack)
+        worker_id = ids.new(core_ids.WORKER)
+        stores = await storage.stores(settings, stack, worker_id)
+        told = await background.signals(settings, stack, ids)
         here = await locals_of(settings, stores.accounts, clock=clock, ids=ids)
         people = await offices(settings, stack, stores, here.ring, clock=clock, ids=ids)
         kept = configured(settings, stores, people, clock=clock, ids=ids)
         sealer = AesSealer(settings.secret_keys, file=settings.secret_key_path)
+        seals = Seals(sealer)
         brought = ProviderKeys(
             stores.provider_keys,
             sealer=sealer,
@@ -121,8 +129,6 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             samples=Samples(development.ORGANIZATIONS) if settings.development else None,
         )
         await _sweep(settings, stack, stores, files, clock=clock)
-        if lost := await stores.responses.fail_unfinished((), int(clock.now())):
-            _log.warning("responses_interrupted", extra={"count": lost})
         channel = MemoryChannel(
             clock,
             keep_seconds=settings.channel.retention_seconds,
@@ -138,41 +144,82 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         )
         await stack.enter_async_context(swept({"vector_stores": shelf.knowledge.sweep}, seconds=_CHUNK_SWEEP_SECONDS))
         metrics = Metrics(release, lambda: engine.state.phase)
-        host = await stack.enter_async_context(
-            Host(
-                runner=Runner(
-                    clock=clock,
-                    ids=ids,
-                    approval_seconds=settings.tools.approval_seconds,
-                    at_once=settings.tools.at_once,
-                ),
-                recorder=Recorder(stores.responses, channel, stores.usage),
-                clock=clock,
-                listeners=(metrics,),
-                grace_seconds=settings.server.shutdown_seconds,
-            )
+        announced = await announcing(
+            settings,
+            stack,
+            stores,
+            people,
+            outward=shelf.means.outward,
+            sealer=sealer,
+            metrics=metrics,
+            clock=clock,
+            ids=ids,
+            chance=world.SystemChance(),
         )
-        threads = Threads(store=stores.threads, clock=clock, ids=ids, assistants=kept.assistants, busy=host.busy)
-        history = History(stores.responses, stores.threads, context_tokens=settings.routing.context_tokens)
-        approvals = Approvals(stores.approvals, stores.responses, clock)
-        responses = Responses(
-            preparation=Preparation(
-                routing=routing,
-                history=history,
+        host = Host(
+            runner=Runner(
                 clock=clock,
                 ids=ids,
-                configured=Configured(kept.assistants, kept.prompts, kept.rulebook),
-                media=media,
-                threads=threads,
-                tools=Tools(shelf.means),
-                approvals=approvals,
+                approval_seconds=settings.tools.approval_seconds,
+                at_once=settings.tools.at_once,
+                compactor=Compactor(seals=seals, clock=clock, ids=ids),
             ),
+            recorder=Recorder(stores.responses, channel, stores.usage),
+            clock=clock,
+            listeners=(metrics, announced.deliveries),
+            grace_seconds=settings.server.shutdown_seconds,
+        )
+        threads = Threads(store=stores.threads, clock=clock, ids=ids, assistants=kept.assistants, busy=host.busy)
+        history = History(
+            stores.responses, stores.threads, context_tokens=settings.routing.context_tokens, seals=seals
+        )
+        approvals = Approvals(stores.approvals, stores.responses, clock)
+        preparation = Preparation(
+            routing=routing,
+            history=history,
+            clock=clock,
+            ids=ids,
+            configured=Configured(kept.assistants, kept.prompts, kept.rulebook),
+            media=media,
+            threads=threads,
+            tools=Tools(shelf.means),
+            approvals=approvals,
+            sealer=sealer,
+        )
+        limiter = await limits.limiter(settings, stack, people, spending=stores.usage, clock=clock, ids=ids)
+        worker = Worker(
+            worker_id,
+            runs=stores.runs,
+            host=host,
+            preparation=preparation,
+            limiter=limiter,
+            signals=told,
+            clock=clock,
+            pace=background.pace(settings),
+        )
+        # In this order: what is under way at the end is brought to its own while the heart still beats.
+        await stack.enter_async_context(worker.beating())
+        await stack.enter_async_context(host)
+        await stack.enter_async_context(worker.claiming())
+        responses = Responses(
+            preparation=preparation,
             approvals=approvals,
             host=host,
             store=stores.responses,
             channel=channel,
             repeats=Repeats(stores.repeats, clock),
-            limiter=await limits.limiter(settings, stack, people, spending=stores.usage, clock=clock, ids=ids),
+            limiter=limiter,
+            following=Following(
+                channel=channel,
+                store=stores.responses,
+                runs=stores.runs,
+                signals=told,
+                poll_seconds=settings.background.poll_seconds,
+            ),
+            worker=worker,
+            runs=stores.runs,
+            signals=told,
+            clock=clock,
         )
         issuer = await issued(settings, people, stores.accounts, stack)
         auth = Auth(people.verifier, anonymous=here.anonymous, people=People(people.tokens, people.standings, issuer))
@@ -197,6 +244,14 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
                     hangups=hangups,
                     max_body_bytes=longest,
                     ping_seconds=settings.server.ping_seconds,
+                ),
+                sockets=WebSocketRoutes(
+                    responses,
+                    auth,
+                    clock=clock,
+                    ids=ids,
+                    max_body_bytes=longest,
+                    minutes=settings.server.websocket_minutes,
                 ),
                 threads=ThreadRoutes(threads, ids=ids, max_body_bytes=longest),
                 models=ModelRoutes(routing),
@@ -242,6 +297,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
                     *RuleRoutes(kept.rules, max_body_bytes=longest).routes(),
                     *FunctionRoutes(shelf.functions, max_body_bytes=longest).routes(),
                     *McpConfigurationRoutes(shelf.configurations, max_body_bytes=longest).routes(),
+                    *WebhookRoutes(announced.webhooks, max_body_bytes=longest).routes(),
                     *VectorStoreRoutes(shelf.knowledge, files, clock=clock, max_body_bytes=longest).routes(),
                 ],
             ),
@@ -256,6 +312,7 @@ async def _sweep(settings: Settings, stack: AsyncExitStack, stores: Stores, file
         "files": files.sweep,
         "repeats": lambda: stores.repeats.expire(int(clock.now())),
         "usage": bookkeeping.sweep,
+        "run_logs": partial(background.forget_logs, stores.runs, clock, hours=settings.background.log_hours),
     }
     await stack.enter_async_context(swept(sweeps, seconds=_SWEEP_SECONDS))
     await stack.enter_async_context(swept({"usage_sums": bookkeeping.sum_up}, seconds=_SUM_SECONDS))

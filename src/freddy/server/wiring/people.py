@@ -11,7 +11,6 @@ from msgspec import Struct
 from freddy.server import world
 from freddy.server.accounts import development, keys
 from freddy.server.accounts.offices import Office, Terms, office
-from freddy.server.accounts.oidc import Accepted, Oidc
 from freddy.server.accounts.passwords import Cost
 from freddy.server.config import Settings, dev_key
 from freddy.server.core.accounts import ApiKey, Caller, Organization
@@ -69,6 +68,8 @@ async def issued(settings: Settings, people: Office, accounts: AccountStore, sta
     told, clock = settings.oidc, world.SystemClock()
     if told.issuer is None or told.audience is None:
         return None
+    from freddy.server.accounts.oidc import Accepted, Oidc  # noqa: PLC0415 — imports cryptography
+
     now = int(clock.now())
     await accounts.add_organization(
         Organization(id=told.organization, name=told.organization, created_at=now, updated_at=now)

@@ -9,7 +9,6 @@ from msgspec import Struct
 from freddy.server.config import Settings
 from freddy.server.ports.blobs import Blobs
 from freddy.server.stores.blobs.local import LocalBlobs
-from freddy.server.stores.blobs.s3 import S3Blobs
 from freddy.server.stores.sql.accounts import SqlAccounts
 from freddy.server.stores.sql.approvals import SqlApprovals
 from freddy.server.stores.sql.attachments import SqlAttachments
@@ -21,6 +20,7 @@ from freddy.server.stores.sql.provider_keys import SqlProviderKeys
 from freddy.server.stores.sql.records import SqlRecords
 from freddy.server.stores.sql.repeats import SqlRepeats
 from freddy.server.stores.sql.responses import SqlResponses
+from freddy.server.stores.sql.runs import SqlRuns
 from freddy.server.stores.sql.statements import Statement
 from freddy.server.stores.sql.threads import SqlThreads
 from freddy.server.stores.sql.uploads import SqlFiles
@@ -35,6 +35,7 @@ class Stores(Struct, frozen=True):
 
     database: Database
     responses: SqlResponses
+    runs: SqlRuns
     threads: SqlThreads
     accounts: SqlAccounts
     users: SqlUsers
@@ -48,15 +49,19 @@ class Stores(Struct, frozen=True):
     approvals: SqlApprovals
 
 
-async def stores(settings: Settings, stack: AsyncExitStack) -> Stores:
-    """Raises `errors.StorageUnavailable` when the database cannot be opened, and OSError for the home folder."""
+async def stores(settings: Settings, stack: AsyncExitStack, worker_id: str) -> Stores:
+    """`worker_id` is what this process is called.
+
+    Raises `errors.StorageUnavailable` when the database cannot be opened, and OSError for the home folder.
+    """
     _make_home(settings.home)
     if isinstance(settings.store.database, Path):
         stack.enter_context(claimed(settings.store.database))
     database = await stack.enter_async_context(opened(settings.store.database))
     return Stores(
         database,
-        SqlResponses(database),
+        SqlResponses(database, worker_id),
+        SqlRuns(database),
         SqlThreads(database),
         SqlAccounts(database),
         SqlUsers(database),
@@ -80,6 +85,8 @@ def blobs(settings: Settings) -> Blobs:
     told = settings.files
     if told.s3_bucket is None:
         return LocalBlobs(settings.files_path)
+    from freddy.server.stores.blobs.s3 import S3Blobs  # noqa: PLC0415 — imports obstore
+
     return S3Blobs(
         told.s3_bucket,
         region=told.s3_region,

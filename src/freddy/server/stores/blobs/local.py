@@ -4,11 +4,13 @@ import asyncio
 import os
 from collections.abc import AsyncIterable, Sequence
 from pathlib import Path
-
-from obstore.store import LocalStore
+from typing import TYPE_CHECKING
 
 from freddy.server.core import errors
 from freddy.server.stores.blobs.objects import ObjectBlobs
+
+if TYPE_CHECKING:
+    from obstore.store import LocalStore
 
 
 class LocalBlobs(ObjectBlobs):
@@ -24,7 +26,12 @@ class LocalBlobs(ObjectBlobs):
                 details="Name a folder that the server's user may write to.",
             ) from error
         self._folder = folder.resolve()
-        super().__init__(LocalStore(self._folder), str(folder))
+        super().__init__(self._opened, str(folder))
+
+    def _opened(self) -> "LocalStore":
+        from obstore.store import LocalStore  # noqa: PLC0415 — not before it is needed
+
+        return LocalStore(self._folder)
 
     async def write(self, name: str, chunks: AsyncIterable[bytes]) -> None:
         await super().write(name, chunks)

@@ -1,18 +1,16 @@
 """Keeps blobs in whatever obstore reaches. https://developmentseed.org/obstore/"""
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
-
-import obstore
-from obstore.exceptions import BaseError
-from obstore.store import ObjectStore
 
 from freddy.server.core import errors
 
 if TYPE_CHECKING:
     from obstore import GetOptions  # only its stubs have it
+    from obstore.store import ObjectStore
 
 _log = logging.getLogger(__name__)
 
@@ -23,13 +21,22 @@ _READ = 256 * 1024
 
 
 class ObjectBlobs:
-    """The port `Blobs`. `place` is what an operator calls the store."""
+    """The port `Blobs`. `place` is what an operator calls the store.
 
-    def __init__(self, store: ObjectStore, place: str) -> None:
-        self._store = store
+    It is made when the first blob is asked for: obstore takes 4 MB, and many servers keep no file.
+    """
+
+    def __init__(self, make: "Callable[[], ObjectStore]", place: str) -> None:
+        self._make = make
         self._place = place
 
+    @cached_property
+    def _store(self) -> "ObjectStore":
+        return self._make()
+
     async def write(self, name: str, chunks: AsyncIterable[bytes]) -> None:
+        import obstore  # noqa: PLC0415 — not before it is needed
+
         source = aiter(chunks)
         first = await _gathered(source)
         with self._translated("write"):
@@ -40,6 +47,8 @@ class ObjectBlobs:
                 await obstore.put_async(self._store, name, whole, chunk_size=_PIECE, max_concurrency=_AT_ONCE)
 
     async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        import obstore  # noqa: PLC0415 — not before it is needed
+
         if end is not None and end <= start:
             return
         options: GetOptions = {}
@@ -59,6 +68,8 @@ class ObjectBlobs:
                 yield bytes(piece)
 
     async def delete(self, names: Sequence[str]) -> None:
+        import obstore  # noqa: PLC0415 — not before it is needed
+
         with self._translated("delete"):
             for name in names:
                 try:
@@ -68,6 +79,8 @@ class ObjectBlobs:
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:
+        from obstore.exceptions import BaseError  # noqa: PLC0415 — not before it is needed
+
         try:
             yield
         except (BaseError, OSError, ValueError) as error:

@@ -45,4 +45,4 @@ class S3Blobs(ObjectBlobs):
             client_options=client,
             retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=30)},
         )
-        super().__init__(store, f"s3://{bucket}/{prefix or ''}")
+        super().__init__(lambda: store, f"s3://{bucket}/{prefix or ''}")

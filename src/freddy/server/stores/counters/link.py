@@ -26,6 +26,19 @@ PROBE = "freddy:limits:probe"
 """The key that is written to see whether anything can be."""
 
 
+def address(url: str) -> str:
+    """What redis-py reads, of the address of a Redis or a Valkey. Raises ValueError where its options do not exist."""
+    scheme, colon, rest = url.partition(":")
+    read = _SCHEMES.get(scheme, scheme) + colon + rest
+    try:
+        BlockingConnectionPool.from_url(read).make_connection()  # type: ignore[no-untyped-call]
+    except (TypeError, ValueError):
+        raise ValueError(
+            "FREDDY_REDIS_URL has an option that does not exist, or that does not take this value"
+        ) from None
+    return read
+
+
 class Link:
     """`url` is `redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://`; whether a cluster answers is found out.
 
@@ -34,20 +47,13 @@ class Link:
     """
 
     def __init__(self, url: str, *, timeout_seconds: float) -> None:
-        scheme, colon, rest = url.partition(":")
-        self._url = _SCHEMES.get(scheme, scheme) + colon + rest
+        self._url = address(url)
         self._place = urlsplit(url).hostname or urlsplit(url).path
         self._timeout = timeout_seconds
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
         self._turns = asyncio.Semaphore(_CONNECTIONS)
         self.away = False
-        try:
-            BlockingConnectionPool.from_url(self._url).make_connection()  # type: ignore[no-untyped-call]
-        except (TypeError, ValueError):
-            raise ValueError(
-                "FREDDY_REDIS_URL has an option that does not exist, or that does not take this value"
-            ) from None
 
     async def call(self, script: Script, keys: Sequence[str], *arguments: str | int) -> Reply:
         if self.away:

@@ -95,12 +95,23 @@ def commit(connection: sqlite3.Connection, works: Sequence[Work[Any]], *, tries:
     except sqlite3.Error as error:
         return [Outcome(error=faults.translated(error))] * len(works)
     try:
-        outcomes = [_attempt(connection, work) for work in works]
+        outcomes = [Outcome(perform(connection, work)) for work in works]
         connection.execute("COMMIT")
-    except Exception as error:  # noqa: BLE001 — the commit's, or of a work that made SQLite give up all of it
+    except Exception as error:  # noqa: BLE001 — a work's, or the commit's
         _roll_back(connection)
         if len(works) == 1:
             return [Outcome(error=faults.translated(error))]
+        return _commit_guarded(connection, works, tries=tries)
+    return outcomes
+
+
+def _commit_guarded(connection: sqlite3.Connection, works: Sequence[Work[Any]], *, tries: int) -> list[Outcome]:
+    """The same with a savepoint before each work. It costs as much as a small work, and few works fail."""
+    try:
+        _begin(connection, tries)
+        outcomes = [_attempt(connection, work) for work in works]
+        connection.execute("COMMIT")
+    except Exception:  # noqa: BLE001 — the commit's, or of a work that made SQLite give up all of it
         return [outcome for work in works for outcome in commit(connection, [work], tries=tries)]
     return outcomes
 

@@ -31,9 +31,24 @@ class _Definitions(base.PGDDLCompiler):
         return said.replace(" SERIAL ", " BIGSERIAL ", 1)
 
 
+class _Words(asyncpg.PGCompiler_asyncpg):
+    """SQLite's clauses for conflicts are PostgreSQL's, but for a name of a constraint, which none of ours has."""
+
+    def visit_on_conflict_do_nothing(self, on_conflict: Any, **described: object) -> str:  # noqa: ANN401
+        on_conflict.constraint_target = None
+        said: str = super().visit_on_conflict_do_nothing(on_conflict, **described)  # type: ignore[no-untyped-call]
+        return said
+
+    def visit_on_conflict_do_update(self, on_conflict: Any, **described: object) -> str:  # noqa: ANN401
+        on_conflict.constraint_target = None
+        said: str = super().visit_on_conflict_do_update(on_conflict, **described)  # type: ignore[no-untyped-call]
+        return said
+
+
 class PostgresDialect(asyncpg.dialect):
     """It writes `$1::TEXT`: asyncpg wants each value in its type, and PostgreSQL does not find each type itself."""
 
+    statement_compiler = _Words
     type_compiler_cls = _Types
     ddl_compiler = _Definitions
     supports_statement_cache = True

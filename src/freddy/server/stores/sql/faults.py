@@ -44,6 +44,10 @@ _FAULTS = {
     sqlite3.SQLITE_NOMEM: ("There is no memory left for the database.", "Give the server more memory."),
 }
 
+_PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM})
+_AGAIN_SECONDS = 2.0
+"""When a caller may come back, where it may be well again by itself."""
+
 
 def primary(error: sqlite3.Error) -> int | None:
     """SQLite's primary result code, None where Python's own checks raised the error."""
@@ -55,10 +59,12 @@ def translated(error: Exception) -> Exception:
     """`errors.StorageUnavailable` where the world is at fault, else the error itself."""
     if not isinstance(error, sqlite3.Error):
         return error
-    fault = _FAULTS.get(primary(error) or 0)
+    code = primary(error) or 0
+    fault = _FAULTS.get(code)
     if fault is None:
         return error
     message, cure = fault
-    unavailable = errors.StorageUnavailable(message, details=cure)
+    again = _AGAIN_SECONDS if code in _PASSING else None
+    unavailable = errors.StorageUnavailable(message, details=cure, retry_after=again)
     unavailable.__cause__ = error
     return unavailable

@@ -58,7 +58,7 @@ _its_thread = (
 _added = statements.insert(_responses).values(
     {**statements.params(_responses, leave_out=("seq", "thread_id")), "thread_id": _its_thread}
 )
-ADD = Statement(_added)
+ADD = Statement(_added.returning(_responses.c.seq))
 ADD_ONCE = Statement(_added.on_conflict_do_nothing(index_elements=["id"]).returning(_responses.c.thread_id))
 # One that was taken for lost, and was made by another living process after all, has its end when that comes. Texts
 # within JSON have their quotation marks escaped: this can only be the code itself.

@@ -1,4 +1,7 @@
-"""Keeps responses and their items, and adds those that succeeded to their threads."""
+"""Keeps responses and their items, and adds those that succeeded to their threads.
+
+What others do in the transactions of their own is here as works: `opening`, `ending`, `adding`.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,10 +10,10 @@ from freddy.server.core import errors
 from freddy.server.core.items import HostedCall, Item
 from freddy.server.core.response import SUCCEEDED, Response
 from freddy.server.ports.stores import ANY_RESPONSE, Page, ResponseFilter
-from freddy.server.stores.sql import entries, rows, usage
+from freddy.server.stores.sql import entries, rows, usage, webhooks
 from freddy.server.stores.sql import response_queries as queries
-from freddy.server.stores.sql.connection import Connection, Database, Taken
-from freddy.server.stores.sql.statements import Statement, Value
+from freddy.server.stores.sql.connection import Connection, Database, Taken, Work
+from freddy.server.stores.sql.statements import Row, Statement, Value
 
 _INTERRUPTED = errors.Failure(
     message="The server stopped before the response was finished.",
@@ -21,25 +24,14 @@ _ASKED = ("thread_id", "status", "model", "user_id")
 
 
 class SqlResponses:
-    """The port `ResponseStore`."""
+    """The port `ResponseStore`. `performer` is the worker that makes the responses it opens."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, performer: str | None = None) -> None:
         self._database = database
+        self._performer = performer
 
     async def open(self, response: Response) -> None:
-        values = _response_values(response)
-        inputs = _item_rows(response, "in", enumerate(response.request.input))
-
-        async def work(connection: Connection) -> None:
-            await _make_thread(connection, response)
-            try:
-                await connection.run(queries.ADD, **values)
-            except Taken as error:
-                raise errors.Conflict(f"There is a response {response.id!r} already.") from error
-            await connection.many(rows.INSERT_ITEM, inputs)
-            await _label(connection, response)
-
-        await self._database.write(work)
+        await self._database.write(opening(response, self._performer))
 
     async def keep(self, response: Response) -> None:
         values = _response_values(response)
@@ -62,49 +54,13 @@ class SqlResponses:
     async def add_items(self, response_id: str, items: Mapping[int, Item]) -> None:
         async def work(connection: Connection) -> None:
             owner = await connection.one(queries.OWNER, id=response_id)
-            if not owner:  # deleted while it was made
-                return
-            await connection.many(
-                rows.PUT_ITEM,
-                [
-                    rows.item_row(
-                        item, owner_id=response_id, organization_id=owner[0], direction="out", position=position
-                    )
-                    for position, item in sorted(items.items())
-                ],
-            )
+            if owner:  # else deleted while it was made
+                await adding(response_id, owner[0], items)(connection)
 
         await self._database.write(work)
 
     async def finish(self, response: Response) -> None:
-        end: dict[str, Value] = {
-            "id": response.id,
-            "organization_id": response.organization_id,
-            "status": response.status,
-            "model": response.model,
-            "provider": response.provider,
-            "completed_at": response.completed_at,
-            "outcome": rows.outcome(response),
-        }
-        calls = usage.values(response)
-
-        async def work(connection: Connection) -> None:
-            # What was used is accounted, whatever became of the response.
-            await usage.record(connection, calls)
-            ended = await connection.one(queries.END, **end)
-            if ended is None:  # deleted while it was made, or a repeated write
-                return
-            if response.output:
-                kept = {position for (position,) in await connection.all(queries.KEPT, id=response.id)}
-                missing = [
-                    (place, item)
-                    for place, item in enumerate(response.output)
-                    if place not in kept or isinstance(item, HostedCall)  # it may have been kept without its answer
-                ]
-                await connection.many(rows.PUT_ITEM, _item_rows(response, "out", missing))
-            await _join_thread(connection, response, ended[0])
-
-        await self._database.write(work)
+        await self._database.write(ending(response))
 
     async def get(self, organization_id: str, response_id: str) -> Response | None:
         async def work(connection: Connection) -> Response | None:
@@ -199,15 +155,88 @@ class SqlResponses:
         alive = frozenset(response_ids_alive)
 
         async def work(connection: Connection) -> int:
-            lost = [
-                {"id": response_id, "completed_at": now, "outcome": rows.failed_outcome(outcome, _INTERRUPTED)}
-                for response_id, outcome in await connection.all(queries.UNFINISHED)
-                if response_id not in alive
-            ]
-            await connection.many(queries.FAIL, lost)
-            return len(lost)
+            unfinished = await connection.all(queries.UNFINISHED)
+            return await fail(connection, [row for row in unfinished if row[0] not in alive], now)
 
         return await self._database.write(work)
+
+
+def opening(response: Response, performer: str | None = None) -> Work[int]:
+    """What `ResponseStore.open` does. Returns the place of the response in the order of all."""
+    values = _response_values(response) | {"performer": performer}
+    inputs = _item_rows(response, "in", enumerate(response.request.input))
+
+    async def work(connection: Connection) -> int:
+        await _make_thread(connection, response)
+        try:
+            added = await connection.one(queries.ADD, **values)
+        except Taken as error:
+            raise errors.Conflict(f"There is a response {response.id!r} already.") from error
+        assert added is not None
+        await connection.many(rows.INSERT_ITEM, inputs)
+        await _label(connection, response)
+        seq: int = added[0]
+        return seq
+
+    return work
+
+
+def adding(response_id: str, organization_id: str, items: Mapping[int, Item]) -> Work[None]:
+    """What `ResponseStore.add_items` does for a response that is there."""
+    values = [
+        rows.item_row(item, owner_id=response_id, organization_id=organization_id, direction="out", position=position)
+        for position, item in sorted(items.items())
+    ]
+
+    async def work(connection: Connection) -> None:
+        await connection.many(rows.PUT_ITEM, values)
+
+    return work
+
+
+def ending(response: Response) -> Work[None]:
+    """What `ResponseStore.finish` does."""
+    end: dict[str, Value] = {
+        "id": response.id,
+        "organization_id": response.organization_id,
+        "status": response.status,
+        "model": response.model,
+        "provider": response.provider,
+        "completed_at": response.completed_at,
+        "outcome": rows.outcome(response),
+    }
+    calls = usage.values(response)
+
+    async def work(connection: Connection) -> None:
+        # What was used is accounted, whatever became of the response.
+        await usage.record(connection, calls)
+        ended = await connection.one(queries.END, **end)
+        if ended is None:  # deleted while it was made, or a repeated write
+            return
+        if response.output:
+            kept = {position for (position,) in await connection.all(queries.KEPT, id=response.id)}
+            missing = [
+                (place, item)
+                for place, item in enumerate(response.output)
+                if place not in kept or isinstance(item, HostedCall)  # it may have been kept without its answer
+            ]
+            await connection.many(rows.PUT_ITEM, _item_rows(response, "out", missing))
+        await _join_thread(connection, response, ended[0])
+        await webhooks.due(connection, response)
+
+    return work
+
+
+async def fail(connection: Connection, lost: Sequence[Row], now: int) -> int:
+    """Marks responses as failed, because their process is gone: `lost` holds ids and outcomes. Returns how many."""
+    await connection.many(
+        queries.FAIL,
+        [
+            {"id": response_id, "completed_at": now, "outcome": rows.failed_outcome(outcome, _INTERRUPTED)}
+            for response_id, outcome in lost
+        ],
+    )
+    return len(lost)
 
 
 async def _make_thread(connection: Connection, response: Response) -> None:
@@ -297,4 +326,5 @@ def _response_values(response: Response) -> dict[str, Value]:
         "completed_at": response.completed_at,
         "request": rows.request_text(response),
         "outcome": rows.outcome(response),
+        "performer": None,
     }

@@ -39,10 +39,11 @@ PLACED = [
 ]
 """What `placed` wants of a row, in its order."""
 
-INSERT_ITEM = Statement(
-    statements.insert(tables.items).values(statements.params(tables.items)).on_conflict_do_nothing()
+# Written out, because SQLite's driver is slow to learn what a bool is.
+_put_item = statements.insert(tables.items).values(
+    {**statements.params(tables.items, leave_out=("hidden",)), "hidden": sa.false()}
 )
-_put_item = statements.insert(tables.items).values(statements.params(tables.items))
+INSERT_ITEM = Statement(_put_item.on_conflict_do_nothing())
 PUT_ITEM = Statement(
     _put_item.on_conflict_do_update(
         index_elements=[tables.items.c.owner_id, tables.items.c.direction, tables.items.c.position],
@@ -96,7 +97,6 @@ def item_row(
         "organization_id": organization_id,
         "type": type_name(value),
         "data": text(value),
-        "hidden": False,
     }
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from freddy.server.core import errors
 from freddy.server.stores.sql.tables import metadata
 
-HEAD = "0005"
+HEAD = "0007"
 """The newest migration. Known without Alembic, which takes long to import and is seldom needed."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -1,21 +1,18 @@
 """Compiles described statements, once for each database, to text that a raw driver runs."""
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from operator import itemgetter
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
-
-from freddy.server.stores.sql.dialect import PostgresDialect
 
 Value: TypeAlias = str | int | float | bytes | None
 Row: TypeAlias = tuple[Any, ...]
 
 _SQLITE = sqlite.dialect(paramstyle="qmark")
-_POSTGRESQL = PostgresDialect()
 _OPEN: Any = object()
 
 
@@ -29,12 +26,12 @@ def params(table: sa.Table, *, leave_out: tuple[str, ...] = ()) -> dict[str, sa.
     return {column.name: param(column.name) for column in table.columns if column.name not in leave_out}
 
 
-def insert(table: sa.Table) -> postgresql.Insert:
+def insert(table: sa.Table) -> sqlite.Insert:
     """An insert that may say `on_conflict_do_nothing` or `on_conflict_do_update`, on every database.
 
     SQLite took these clauses from PostgreSQL, and SQLAlchemy writes them for both.
     """
-    return postgresql.insert(table)
+    return sqlite.insert(table)
 
 
 class Text:
@@ -69,4 +66,11 @@ class Statement:
 
     @cached_property
     def postgresql(self) -> Text:
-        return Text(self._described, _POSTGRESQL)
+        return Text(self._described, _postgresql())
+
+
+@cache
+def _postgresql() -> Dialect:
+    from freddy.server.stores.sql.dialect import PostgresDialect  # noqa: PLC0415 — most databases are SQLite
+
+    return PostgresDialect()

@@ -184,7 +184,8 @@ labels = sa.Table(
 )
 
 # `seq` is the order in which responses began. `request` is the JSON of the core request with an empty input
-# (the input is in `items`), `outcome` that of `rows.Outcome`.
+# (the input is in `items`), `outcome` that of `rows.Outcome`. `performer` is the worker that makes a response of which
+# there is no row in `runs`: nobody else goes on with it.
 responses = sa.Table(
     "responses",
     metadata,
@@ -202,6 +203,7 @@ responses = sa.Table(
     sa.Column("completed_at", sa.BigInteger),
     sa.Column("request", sa.Text, nullable=False),
     sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("performer", sa.Text),
     sa.ForeignKeyConstraint(
         ["organization_id", "thread_id"], ["threads.organization_id", "threads.id"], ondelete="CASCADE"
     ),
@@ -219,6 +221,51 @@ sa.Index(
     postgresql_where=THREADED,
 )
 sa.Index("ix_responses_unfinished", responses.c.status, sqlite_where=UNFINISHED, postgresql_where=UNFINISHED)
+
+# Runs that any worker may perform. `seq` is that of the response: the order in which they were queued. `fence` counts
+# the claims; whoever made the last one has the run while `worker_id` names it, and made the end where there is one.
+# `plan` is null from then on. It comes last: what SQLite does not read of a long row costs nothing.
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("response_id", sa.Text, sa.ForeignKey("responses.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("organization_id", sa.Text, nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("worker_id", sa.Text),
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    sa.Column("losses", sa.BigInteger, nullable=False),
+    sa.Column("stop", sa.Text),
+    sa.Column("ended_at", sa.BigInteger),
+    sa.Column("plan", sa.LargeBinary),
+)
+# Written out for the reason that `UNFINISHED` is.
+QUEUED = sa.text("worker_id IS NULL AND ended_at IS NULL")
+PERFORMED = sa.text("worker_id IS NOT NULL AND ended_at IS NULL")
+OVER = sa.text("ended_at IS NOT NULL")
+sa.Index("ix_runs_queued", runs.c.seq, sqlite_where=QUEUED, postgresql_where=QUEUED)
+sa.Index("ix_runs_performed", runs.c.worker_id, sqlite_where=PERFORMED, postgresql_where=PERFORMED)
+sa.Index("ix_runs_over", runs.c.ended_at, sqlite_where=OVER, postgresql_where=OVER)
+
+# What happened in a run, in batches. `fence` is that of the claim with which a batch was written; the rest is
+# `ports.runs.Entry`.
+run_log = sa.Table(
+    "run_log",
+    metadata,
+    sa.Column("response_id", sa.Text, sa.ForeignKey("runs.response_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("place", sa.BigInteger, primary_key=True),
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    sa.Column("first", sa.BigInteger, nullable=False),
+    sa.Column("told", sa.BigInteger, nullable=False),
+    sa.Column("events", sa.LargeBinary, nullable=False),
+)
+
+# Processes that live, and how often their hearts have beaten.
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("beats", sa.BigInteger, nullable=False),
+)
 
 # `owner_id` is a response or an entry put into a thread by hand. `direction` is `in` or `out`; `position` counts from
 # 0 in each. `data` is the JSON of the core item. What is `hidden` was edited away or branched off: its response still
@@ -547,4 +594,39 @@ vector_words = sa.Table(
     sa.Column("segment", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("postings", sa.LargeBinary, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# Events on their way to webhooks, which are records. `next_at` is when somebody may take a delivery that is pending:
+# whoever has it moves that on.
+webhook_deliveries = sa.Table(
+    "webhook_deliveries",
+    metadata,
+    sa.Column("webhook_id", sa.Text, sa.ForeignKey("records.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("event_id", sa.Text, primary_key=True),
+    sa.Column("organization_id", sa.Text, nullable=False),
+    sa.Column("event_type", sa.Text, nullable=False),
+    sa.Column("subject_id", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_at", sa.BigInteger, nullable=False),
+    sa.Column("status_code", sa.Integer),
+    sa.Column("failure", sa.Text),
+    sa.Column("ended_at", sa.BigInteger),
+    sa.Index(None, "webhook_id", "created_at", "event_id"),
+)
+UNDELIVERED = sa.text("status = 'pending'")
+sa.Index(
+    "ix_webhook_deliveries_undelivered",
+    webhook_deliveries.c.next_at,
+    webhook_deliveries.c.webhook_id,
+    sqlite_where=UNDELIVERED,
+    postgresql_where=UNDELIVERED,
+)
+DELIVERY_OVER = webhook_deliveries.c.ended_at.is_not(None)
+sa.Index(
+    "ix_webhook_deliveries_ended_at",
+    webhook_deliveries.c.ended_at,
+    sqlite_where=DELIVERY_OVER,
+    postgresql_where=DELIVERY_OVER,
 )

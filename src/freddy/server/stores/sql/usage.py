@@ -34,7 +34,12 @@ _TRAITS: dict[Trait, str] = {
     "provider": "provider",
 }
 
-_ADD = Statement(statements.insert(usage).values(statements.params(usage)).on_conflict_do_nothing())
+_ADD = Statement(
+    statements.insert(usage)
+    # Written out, because SQLite's driver is slow to learn what a bool is.
+    .values({**statements.params(usage, leave_out=("summed",)), "summed": sa.false()})
+    .on_conflict_do_nothing()
+)
 
 _CALL = (usage.c.response_id, usage.c.place)
 _TAKEN = (
@@ -87,7 +92,6 @@ def values(response: Response) -> list[dict[str, Value]]:
         "user_id": response.user_id,
         "thread_id": response.thread_id,
         "assistant_id": response.request.assistant_id,
-        "summed": False,
     }
     return [
         {

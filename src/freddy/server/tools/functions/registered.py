@@ -8,10 +8,11 @@ import httpx2
 import msgspec
 from msgspec import Raw, Struct
 
+from freddy.server.core import signing
 from freddy.server.ports.outward import Outward, Refused
 from freddy.server.ports.tools import Answer, Asker, Confided, Registered
 from freddy.server.ports.world import Clock
-from freddy.server.tools.functions import answers, signing
+from freddy.server.tools.functions import answers
 
 _log = logging.getLogger(__name__)
 _CONNECT_SECONDS: Final = 10.0

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
-from mcp_types import Tool
+from mcp_types import Tool, ToolAnnotations
 from msgspec import Raw
 
 from freddy.server.core import items
@@ -61,7 +61,13 @@ def _read(tool: Tool) -> items.McpTool | None:
         input_schema=Raw(schema),
         annotations=None if annotations is None else Raw(annotations),
         read_only=bool(tool.annotations and tool.annotations.read_only_hint),
+        once=_once(tool.annotations),
     )
+
+
+def _once(hints: ToolAnnotations | None) -> bool:
+    """Whether the server says so itself: what it leaves open, the protocol would take for the worst."""
+    return bool(hints and hints.destructive_hint and not hints.idempotent_hint and not hints.read_only_hint)
 
 
 def _written(value: object) -> bytes:

@@ -58,6 +58,10 @@ _LOST = frozenset({"57P01", "57P02", "57P03", "25P03"})
 _PASSING = frozenset({"40001", "40P01", "55P03"})
 """The same work may succeed when it is run again."""
 _TAKEN = frozenset({"23503", "23505"})
+_STAYING = frozenset({"28000", "28P01", "3D000", "3F000", "42501", "42704", "58030", "XX001", "XX002"})
+"""Somebody has to do something first."""
+_AGAIN_SECONDS = 2.0
+"""When a caller may come back, where it may be well again by itself."""
 
 
 def state(error: BaseException) -> str | None:
@@ -104,6 +108,8 @@ def translated(error: Exception) -> Exception:
     if fault is None:
         return error
     message, cure = fault
-    unavailable = errors.StorageUnavailable(message, details=cure)
+    unavailable = errors.StorageUnavailable(
+        message, details=cure, retry_after=None if code in _STAYING else _AGAIN_SECONDS
+    )
     unavailable.__cause__ = error
     return unavailable

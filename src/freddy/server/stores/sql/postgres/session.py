@@ -164,7 +164,9 @@ class Session:
         transaction = Transaction(raw)
         values = []
         try:
-            await raw.execute(_BEGIN_ALONE if alone else _BEGIN)
+            # Who stands still in a transaction would keep its locks, and with them everybody else.
+            idle = f"SET LOCAL idle_in_transaction_session_timeout = {round(self._patience * 1000)}"
+            await raw.execute(f"{_BEGIN_ALONE if alone else _BEGIN}; {idle}")
             name: str = await raw.fetchval(_JOIN_ALONE if alone else _JOIN)
             for work in works:
                 values.append(await work(transaction))  # noqa: PERF401 — one after the other

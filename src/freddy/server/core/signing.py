@@ -1,4 +1,4 @@
-"""Owns how calls are signed: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md"""
+"""Owns how messages are signed: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md"""
 
 import base64
 import hashlib
@@ -7,6 +7,13 @@ from collections.abc import Sequence
 from typing import Final
 
 PREFIX: Final = "whsec_"
+SECRET_BYTES: Final = 32
+HEADERS: Final = frozenset(("webhook-id", "webhook-signature", "webhook-timestamp"))
+
+
+def secret_of(randomness: bytes) -> str:
+    """The secret as those who verify are told it; of `SECRET_BYTES`."""
+    return PREFIX + base64.b64encode(randomness).decode()
 
 
 def headers(secrets: Sequence[str], *, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:

@@ -1,0 +1,56 @@
+"""How runs in the background are performed here, and how this process hears of others."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from freddy.server.config import ConfigError, Settings
+from freddy.server.ports.runs import RunStore
+from freddy.server.ports.signals import Signals
+from freddy.server.ports.world import Clock, IdSource
+from freddy.server.runtime.worker import Pace
+from freddy.server.stores.signals.memory import MemorySignals
+
+_ALONE_POLL_SECONDS = 30.0
+"""Where no other process can do anything, whatever happens is told."""
+
+
+def pace(settings: Settings) -> Pace:
+    told = settings.background
+    alone = is_alone(settings)
+    return Pace(
+        at_once=told.at_once,
+        heartbeat=told.heartbeat_seconds,
+        lease=told.lease_seconds,
+        poll=max(told.poll_seconds, _ALONE_POLL_SECONDS) if alone else told.poll_seconds,
+        alone=alone,
+    )
+
+
+def is_alone(settings: Settings) -> bool:
+    """Whether no other process can have the database open."""
+    return isinstance(settings.store.database, Path)
+
+
+async def signals(settings: Settings, stack: AsyncExitStack, ids: IdSource) -> Signals:
+    url = settings.limits.redis_url
+    if url is None:
+        return MemorySignals()
+    try:
+        # Its client is an extra, and takes long to import.
+        from freddy.server.stores.signals.redis import RedisSignals  # noqa: PLC0415
+    except ImportError as error:
+        raise ConfigError(
+            ("FREDDY_REDIS_URL needs a package more: pip install 'freddy-gateway[server,redis]'",)
+        ) from error
+    try:
+        told = RedisSignals(url, ids=ids)
+    except ValueError as error:
+        raise ConfigError((f"FREDDY_REDIS_URL: {error}",)) from error
+    return await stack.enter_async_context(told)
+
+
+async def forget_logs(runs: RunStore, clock: Clock, *, hours: float) -> None:
+    """The logs of responses that ended longer ago."""
+    before = int(clock.now() - hours * 3600)
+    while await runs.expire(before):
+        pass

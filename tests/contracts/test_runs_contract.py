@@ -1,0 +1,622 @@
+"""The contract of `RunStore`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from contract_examples import ACME, OTHERS, begun, completed, message
+from msgspec.structs import replace
+
+from databases import fresh_database
+from freddy.server.core import calls, errors
+from freddy.server.core.accounts import Organization
+from freddy.server.core.response import Response
+from freddy.server.core.usage import Usage
+from freddy.server.ports.runs import Claim, Claimed, Entry, Heard, Pulse, RunStore
+from freddy.server.ports.stores import ResponseStore, ThreadStore
+from freddy.server.stores.sql import run_queries as queries
+from freddy.server.stores.sql import tables
+from freddy.server.stores.sql.accounts import SqlAccounts
+from freddy.server.stores.sql.connection import Connection, Database
+from freddy.server.stores.sql.engine import Database as SqliteDatabase
+from freddy.server.stores.sql.postgres.database import PostgresDatabase
+from freddy.server.stores.sql.responses import SqlResponses
+from freddy.server.stores.sql.runs import SqlRuns
+from freddy.server.stores.sql.statements import Row, Statement
+
+PLAN = b'{"what":"was looked up"}\x00\xff'
+ONE, TWO = "wrk_1", "wrk_2"
+
+
+@pytest.fixture
+def runs(database: Database) -> RunStore:
+    return SqlRuns(database)
+
+
+@asynccontextmanager
+async def two_processes(kind: str, folder: Path) -> AsyncIterator[tuple[Database, Database]]:
+    """Two ways to the same database."""
+    if kind == "sqlite":
+        async with SqliteDatabase(folder / "a.db") as one, SqliteDatabase(folder / "a.db") as two:
+            yield one, two
+        return
+    async with fresh_database() as url, PostgresDatabase(url) as first, PostgresDatabase(url) as second:
+        yield first, second
+
+
+def queued(*texts: str, **changes: object) -> Response:
+    return begun(*texts, **{"status": "queued", **changes})
+
+
+def entry(place: int, events: bytes = b"[]") -> Entry:
+    return Entry(place, first=place * 2, told=2, events=events)
+
+
+async def claimed(runs: RunStore, worker_id: str = ONE, response: Response | None = None) -> Claim:
+    """A run that was put and is performed."""
+    claim = await runs.put(response or queued("hello"), PLAN, worker_id=worker_id)
+    assert claim is not None
+    return claim
+
+
+async def count(database: Database, table: sa.Table) -> int:
+    row = await database.read(lambda c: c.one(Statement(sa.select(sa.func.count()).select_from(table))))
+    assert row is not None
+    return int(row[0])
+
+
+async def test_a_run_is_put_claimed_recorded_and_finished(runs: RunStore, responses: ResponseStore) -> None:
+    response = queued("hello", thread_id="t")
+    assert await runs.put(response, PLAN, worker_id=None) is None
+    assert await responses.get(ACME, response.id) == response
+    assert await runs.queued() == 1
+    (found,) = await runs.claim(ONE, most=9)
+    assert found == Claimed(Claim(response.id, ACME, ONE, 1), response, PLAN)
+    assert await runs.queued() == 0
+    ended = completed(response, "well", "met")
+    await runs.record(found.claim, entry(0, b"[1]"), {0: ended.output[0]})
+    assert await responses.get(ACME, response.id) == replace(response, status="in_progress", output=ended.output[:1])
+    await runs.finish(found.claim, ended, entry(1, b"[2]"))
+    assert await responses.get(ACME, response.id) == ended
+    assert await runs.log(response.id) == [entry(0, b"[1]"), entry(1, b"[2]")]
+    assert await runs.claim(TWO, most=9) == []
+
+
+async def test_a_run_that_is_put_for_a_worker_is_claimed_at_once(runs: RunStore) -> None:
+    response = queued("hello")
+    assert await runs.put(response, PLAN, worker_id=ONE) == Claim(response.id, ACME, ONE, 1)
+    assert await runs.queued() == 0
+    assert await runs.claim(TWO, most=9) == []
+
+
+async def test_a_response_whose_id_is_taken_is_not_put(runs: RunStore, responses: ResponseStore) -> None:
+    response = queued("hello")
+    await responses.open(response)
+    with pytest.raises(errors.Conflict):
+        await runs.put(queued("other", id=response.id), PLAN, worker_id=None)
+    assert await runs.queued() == 0
+
+
+async def test_runs_are_claimed_in_the_order_in_which_they_were_queued(runs: RunStore) -> None:
+    put = [queued(str(number)) for number in range(5)]
+    for response in put:
+        await runs.put(response, PLAN, worker_id=None)
+    first = await runs.claim(ONE, most=2)
+    assert [each.response for each in first] == put[:2]
+    await runs.release(first[0].claim)
+    assert [each.response for each in await runs.claim(TWO, most=2)] == [put[0], put[2]]
+    assert await runs.claim(ONE, most=0) == []
+    assert [each.response for each in await runs.claim(ONE, most=9)] == put[3:]
+
+
+async def test_a_response_is_claimed_without_what_was_recorded_of_it(runs: RunStore) -> None:
+    claim = await claimed(runs, response=(response := queued("a", "b")))
+    await runs.record(claim, entry(0), {0: message("said")})
+    await runs.release(claim)
+    (again,) = await runs.claim(TWO, most=1)
+    assert again == Claimed(Claim(response.id, ACME, TWO, 2), replace(response, status="in_progress"), PLAN)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_no_run_is_claimed_by_two(kind: str, tmp_path: Path) -> None:
+    async with two_processes(kind, tmp_path) as databases:
+        stores = [SqlRuns(database) for database in databases]
+        put = [queued(str(number)) for number in range(60)]
+        await asyncio.gather(*(stores[0].put(response, PLAN, worker_id=None) for response in put))
+
+        async def claim_all(number: int) -> Sequence[Claimed]:
+            store, mine = stores[number % 2], []
+            while found := await store.claim(f"wrk_{number}", most=3):
+                mine += found
+            return mine
+
+        async with asyncio.timeout(60):
+            found = await asyncio.gather(*(claim_all(number) for number in range(12)))
+        ids = [each.claim.response_id for mine in found for each in mine]
+        assert sorted(ids) == sorted(response.id for response in put)
+        assert await stores[0].queued() == 0
+
+
+async def writes_nothing(database: Database, runs: RunStore, claim: Claim, ended: Response) -> None:
+    """Whoever has the claim has lost it."""
+    before = await everything(database)
+    with pytest.raises(errors.ClaimLost):
+        await runs.record(claim, entry(0, b"[0]"), {0: message("late")})
+    with pytest.raises(errors.ClaimLost):
+        await runs.record(claim, entry(7, b"[7]"), {})
+    with pytest.raises(errors.ClaimLost):
+        await runs.finish(claim, ended, entry(1, b"[1]"))
+    assert await everything(database) == before
+
+
+async def everything(database: Database) -> dict[str, list[Row]]:
+    async def work(connection: Connection) -> dict[str, list[Row]]:
+        return {
+            table.name: await connection.all(Statement(sa.select(table).order_by(*table.primary_key.columns)))
+            for table in tables.metadata.sorted_tables
+        }
+
+    return await database.read(work)
+
+
+def used(response: Response) -> Response:
+    """Completed, with a call of a model."""
+    call = calls.Call(
+        kind="model", name="tiny", provider="stage", status="completed", usage=Usage(3, 4), cost=7, milliseconds=1
+    )
+    return completed(response, "well", calls=(call,))
+
+
+async def test_who_has_an_older_claim_writes_nothing(database: Database, runs: RunStore) -> None:
+    old = await claimed(runs, response=(response := queued("hello", thread_id="t")))
+    await runs.release(old)
+    await writes_nothing(database, runs, old, used(response))
+    (new,) = await runs.claim(ONE, most=1)
+    assert new.claim.fence > old.fence
+    await writes_nothing(database, runs, old, used(response))
+    with pytest.raises(errors.ClaimLost):
+        await runs.release(old)
+    await runs.record(new.claim, entry(0), {})
+
+
+async def test_who_has_a_claim_of_a_deleted_run_writes_nothing(
+    database: Database, runs: RunStore, responses: ResponseStore
+) -> None:
+    claim = await claimed(runs, response=(response := queued("hello", thread_id="t")))
+    await runs.record(claim, entry(0), {})
+    assert await responses.delete(ACME, response.id)
+    await writes_nothing(database, runs, claim, used(response))
+    with pytest.raises(errors.ClaimLost):
+        await runs.release(claim)
+    for table in (tables.runs, tables.run_log, tables.items):
+        assert await count(database, table) == 0
+
+
+async def test_who_has_the_claim_of_a_run_that_is_over_writes_no_more(
+    database: Database, runs: RunStore, responses: ResponseStore
+) -> None:
+    claim = await claimed(runs, response=(response := queued("hello", thread_id="t")))
+    ended = used(response)
+    await runs.record(claim, entry(0), {})
+    await runs.finish(claim, ended, entry(1))
+    before = await everything(database)
+    await runs.finish(claim, ended, entry(1))
+    await runs.finish(claim, completed(response, "another end"), entry(2))
+    with pytest.raises(errors.ClaimLost):
+        await runs.record(claim, entry(2), {0: message("late")})
+    with pytest.raises(errors.ClaimLost):
+        await runs.release(claim)
+    with pytest.raises(errors.ClaimLost):
+        await runs.finish(replace_claim(claim, fence=claim.fence + 1), ended, entry(1))
+    assert await everything(database) == before
+    assert await responses.get(ACME, response.id) == replace(ended, calls=())
+
+
+def replace_claim(claim: Claim, *, fence: int) -> Claim:
+    return Claim(claim.response_id, claim.organization_id, claim.worker_id, fence)
+
+
+async def test_an_entry_that_is_recorded_again_changes_nothing(database: Database, runs: RunStore) -> None:
+    claim = await claimed(runs)
+    await runs.record(claim, entry(0, b"[1]"), {0: message("once", id="msg_once")})
+    await runs.record(claim, entry(1, b"[2]"), {})
+    before = await everything(database)
+    await runs.record(claim, entry(0, b"[1]"), {0: message("once", id="msg_once")})
+    await runs.record(claim, entry(1, b"[2]"), {})
+    assert await everything(database) == before
+
+
+async def test_a_place_that_another_claim_has_filled_is_not_filled_again(database: Database, runs: RunStore) -> None:
+    claim = await claimed(runs, response=(response := queued("hello")))
+    await runs.record(claim, entry(0), {})
+    await runs.release(claim)
+    (again,) = await runs.claim(ONE, most=1)
+    before = await everything(database)
+    with pytest.raises(errors.ClaimLost):
+        await runs.record(again.claim, entry(0), {0: message("late")})
+    with pytest.raises(errors.ClaimLost):
+        await runs.finish(again.claim, used(response), entry(0))
+    assert await everything(database) == before
+    await runs.record(again.claim, entry(1), {})
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_the_writes_of_an_old_claim_never_pass_a_new_one(kind: str, tmp_path: Path) -> None:
+    """One writes as fast as it can while others take the run: its log shows that nobody wrote after the next began."""
+    async with two_processes(kind, tmp_path) as (one, two):
+        here, there = SqlRuns(one), SqlRuns(two)
+        response = queued("hello")
+        claim = await here.put(response, PLAN, worker_id=ONE)
+        assert claim is not None
+
+        async def write(store: SqlRuns, claim: Claim, place: int) -> None:
+            while True:
+                try:
+                    await store.record(claim, entry(place, b"%d" % claim.fence), {})
+                except errors.ClaimLost:
+                    return
+                place += 1
+
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+            for turn in range(6):
+                store, other = (here, there) if turn % 2 else (there, here)
+                tasks.create_task(write(other, claim, len(await store.log(response.id))))
+                while not await store.log(response.id):  # noqa: ASYNC110 (nobody tells)
+                    await asyncio.sleep(0)
+                await store.beat(claim.worker_id)
+                (pulse,) = await store.pulses()
+                assert await store.bury(pulse, 5) == 0
+                (found,) = await store.claim(ONE, most=1)
+                log = await store.log(response.id)
+                claim = found.claim
+                await store.record(claim, entry(len(log), b"%d" % claim.fence), {})
+            await here.finish(claim, completed(response, "end"), entry(len(await here.log(response.id))))
+        fences = [int(each.events) for each in (await here.log(response.id))[:-1]]
+        assert fences == sorted(fences)
+
+
+async def test_a_run_is_finished_as_a_response_is(
+    database: Database, runs: RunStore, responses: ResponseStore, threads: ThreadStore
+) -> None:
+    claim = await claimed(runs, response=(response := queued("hello", thread_id="t")))
+    ended = used(response)
+    await runs.record(claim, entry(0), {0: ended.output[0]})
+    await runs.finish(claim, ended, entry(1))
+    assert await threads.items(ACME, "t") == [*response.request.input, *ended.output]
+    assert await count(database, tables.usage) == 1
+    kept = await everything(database)
+    assert [(row[7], row[8]) for row in kept["runs"]] == [(ended.completed_at, None)]
+
+
+async def test_a_run_without_a_word_may_end(runs: RunStore, responses: ResponseStore) -> None:
+    claim = await claimed(runs, response=(response := queued("hello")))
+    ended = replace(response, status="cancelled", completed_at=1_009)
+    await runs.finish(claim, ended, entry(0))
+    assert await responses.get(ACME, response.id) == ended
+
+
+async def test_to_give_back_what_nobody_has_changes_nothing(database: Database, runs: RunStore) -> None:
+    claim = await claimed(runs)
+    await runs.release(claim)
+    before = await everything(database)
+    await runs.release(claim)
+    assert await everything(database) == before
+    assert await runs.queued() == 1
+
+
+async def test_a_log_is_read_page_by_page(runs: RunStore) -> None:
+    claim = await claimed(runs)
+    every = [entry(place, b"[%d]" % place) for place in range(25)]
+    for each in every:
+        await runs.record(claim, each, {})
+    assert await runs.log(claim.response_id) == every
+    found: list[Entry] = []
+    while page := await runs.log(claim.response_id, after=len(found) - 1, most=10):
+        assert len(page) <= 10
+        found += page
+    assert found == every
+    assert await runs.log(claim.response_id, after=24) == []
+    assert await runs.log("resp_unknown") == []
+
+
+def _heard(heard: Heard) -> Heard:
+    """But for what is held."""
+    return replace(heard, held={})
+
+
+async def test_a_worker_hears_what_it_holds(runs: RunStore) -> None:
+    await runs.beat(ONE)
+    first = await claimed(runs, ONE)
+    second = await claimed(runs, ONE)
+    assert (await runs.beat(ONE)).held == {first.response_id: first.fence, second.response_id: second.fence}
+    await runs.release(first)
+    assert (await runs.beat(ONE)).held == {second.response_id: second.fence}
+    assert (await runs.beat(TWO)).held == {}
+
+
+async def test_who_has_no_room_may_claim_what_is_to_be_stopped(runs: RunStore) -> None:
+    response, other = queued("one"), queued("two")
+    await runs.put(response, b"plan", worker_id=None)
+    await runs.put(other, b"plan", worker_id=None)
+    assert await runs.claim(ONE, most=0) == []
+    assert await runs.stop(ACME, other.id, "keep")
+    [found] = await runs.claim(ONE, most=0)
+    assert (found.response.id, found.stop) == (other.id, "keep")
+    assert await runs.claim(ONE, most=0) == []
+
+
+async def test_a_run_tells_how_many_died_with_it(runs: RunStore) -> None:
+    await runs.put(queued("one"), b"plan", worker_id=None)
+    for losses in range(3):
+        await runs.beat(ONE)
+        [found] = await runs.claim(ONE, most=1)
+        assert found.losses == losses
+        [pulse] = await runs.pulses()
+        await runs.bury(pulse, 5)
+    [found] = await runs.claim(ONE, most=1)
+    await runs.release(found.claim)
+    [found] = await runs.claim(ONE, most=1)
+    assert found.losses == 3
+
+
+async def test_who_has_a_run_hears_that_it_is_to_stop(runs: RunStore) -> None:
+    mine, other = await claimed(runs, ONE), await claimed(runs, TWO)
+    assert _heard(await runs.beat(ONE)) == Heard()
+    assert await runs.stop(ACME, mine.response_id, "cancel")
+    assert await runs.stop(ACME, mine.response_id, "keep")
+    for _ in range(2):
+        assert _heard(await runs.beat(ONE)) == Heard({mine.response_id: "keep"})
+    assert _heard(await runs.beat(TWO)) == Heard()
+    await runs.release(mine)
+    assert _heard(await runs.beat(ONE)) == Heard()
+    (again,) = await runs.claim(TWO, most=1)
+    assert again.stop == "keep"
+    assert _heard(await runs.beat(TWO)) == Heard({mine.response_id: "keep"})
+    assert other.response_id != mine.response_id
+
+
+async def test_only_what_goes_on_can_be_stopped_and_only_in_its_organization(runs: RunStore) -> None:
+    waits = queued("waits")
+    await runs.put(waits, PLAN, worker_id=None)
+    assert not await runs.stop(OTHERS, waits.id, "cancel")
+    assert not await runs.stop(ACME, "resp_unknown", "cancel")
+    assert await runs.stop(ACME, waits.id, "cancel")
+    (found,) = await runs.claim(ONE, most=1)
+    assert found.stop == "cancel"
+    await runs.finish(found.claim, replace(waits, status="cancelled", completed_at=9), entry(0))
+    assert not await runs.stop(ACME, waits.id, "cancel")
+    assert _heard(await runs.beat(ONE)) == Heard()
+
+
+async def test_hearts_beat(runs: RunStore) -> None:
+    assert await runs.pulses() == []
+    for _ in range(3):
+        assert _heard(await runs.beat(ONE)) == Heard()
+    await runs.beat(TWO)
+    assert await runs.pulses() == [Pulse(ONE, 3), Pulse(TWO, 1)]
+    await runs.leave(ONE)
+    assert await runs.pulses() == [Pulse(TWO, 1)]
+    assert _heard(await runs.beat(ONE)) == Heard()
+    assert await runs.pulses() == [Pulse(ONE, 1), Pulse(TWO, 1)]
+
+
+async def test_what_a_worker_has_is_queued_again_when_it_leaves(runs: RunStore) -> None:
+    await runs.beat(ONE)
+    mine, other = await claimed(runs, ONE), await claimed(runs, TWO)
+    await runs.leave(ONE)
+    assert [each.claim.response_id for each in await runs.claim(TWO, most=9)] == [mine.response_id]
+    await runs.record(other, entry(0), {})
+    with pytest.raises(errors.ClaimLost):
+        await runs.record(mine, entry(0), {})
+    await runs.leave("wrk_unknown")
+
+
+async def test_a_worker_that_is_dead_is_buried_once(database: Database, runs: RunStore) -> None:
+    responses = SqlResponses(database, ONE)
+    await runs.beat(ONE)
+    claim = await claimed(runs, ONE)
+    over = await claimed(runs, ONE, (done := queued("done")))
+    await runs.finish(over, completed(done, "done"), entry(0))
+    foreground, kept, others = begun("mine"), begun("mine too"), begun("of another")
+    await responses.open(foreground)
+    await responses.open(kept)
+    await responses.finish(completed(kept, "well"))
+    await SqlResponses(database, TWO).open(others)
+    (pulse,) = await runs.pulses()
+    assert await runs.bury(pulse, 77) == 1
+    assert await runs.pulses() == []
+    failed = await responses.get(ACME, foreground.id)
+    assert failed is not None
+    assert failed.failure is not None
+    assert (failed.status, failed.completed_at, failed.failure.code) == ("failed", 77, "interrupted")
+    for other in (completed(kept, "well"), others):
+        found = await responses.get(ACME, other.id)
+        assert found is not None
+        assert found.status == other.status
+    assert [each.claim.response_id for each in await runs.claim(TWO, most=9)] == [claim.response_id]
+    assert await runs.bury(pulse, 78) == 0
+
+
+async def test_a_worker_whose_heart_has_beaten_since_is_not_buried(runs: RunStore) -> None:
+    await runs.beat(ONE)
+    (pulse,) = await runs.pulses()
+    claim = await claimed(runs, ONE)
+    await runs.beat(ONE)
+    assert await runs.bury(pulse, 5) is None
+    await runs.record(claim, entry(0), {})
+    assert _heard(await runs.beat(ONE)) == Heard()
+
+
+async def test_one_who_was_buried_alive_hears_of_it_and_has_nothing(runs: RunStore) -> None:
+    await runs.beat(ONE)
+    (pulse,) = await runs.pulses()
+    await claimed(runs, ONE)
+    assert await runs.bury(pulse, 5) == 0
+    later = await claimed(runs, ONE)
+    assert _heard(await runs.beat(ONE)) == Heard(buried=True)
+    with pytest.raises(errors.ClaimLost):
+        await runs.record(later, entry(0), {})
+    assert await runs.queued() == 2
+    # Others that still wait for the beats of before to grow do not bury it again.
+    assert await runs.bury(pulse, 6) is None
+    assert _heard(await runs.beat(ONE)) == Heard()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_a_burial_and_a_heartbeat_at_once_agree(kind: str, tmp_path: Path) -> None:
+    async with two_processes(kind, tmp_path) as (one, two), asyncio.timeout(60):
+        here, there = SqlRuns(one), SqlRuns(two)
+        for _ in range(15):
+            await here.beat(ONE)
+            claim = await here.put(queued("hello"), PLAN, worker_id=ONE)
+            assert claim is not None
+            (pulse,) = await there.pulses()
+            buried, heard, again = await asyncio.gather(there.bury(pulse, 5), here.beat(ONE), there.bury(pulse, 5))
+            assert heard.buried is (0 in (buried, again))
+            if heard.buried:
+                with pytest.raises(errors.ClaimLost):
+                    await here.record(claim, entry(0), {})
+                (found,) = await there.claim(TWO, most=9)
+                claim = found.claim
+            await there.record(claim, entry(0), {})
+            await there.finish(claim, completed(begun(id=claim.response_id)), entry(1))
+
+
+async def test_what_belongs_to_nobody_who_is_known_goes_on_or_has_failed(database: Database, runs: RunStore) -> None:
+    await runs.beat(ONE)
+    alive, dead, nobodys = begun("alive"), begun("dead"), begun("nobody's")
+    await SqlResponses(database, ONE).open(alive)
+    await SqlResponses(database, TWO).open(dead)
+    await SqlResponses(database).open(nobodys)
+    mine, lost = await claimed(runs, ONE), await claimed(runs, TWO)
+    waits = queued("waits")
+    await runs.put(waits, PLAN, worker_id=None)
+    assert await runs.bury_unknown(88) == 2
+    responses = SqlResponses(database)
+    for response, status in ((alive, "in_progress"), (dead, "failed"), (nobodys, "failed"), (waits, "queued")):
+        found = await responses.get(ACME, response.id)
+        assert found is not None
+        assert (found.status, found.completed_at) == (status, 88 if status == "failed" else None)
+    await runs.record(mine, entry(0), {})
+    assert {each.claim.response_id for each in await runs.claim(ONE, most=9)} == {lost.response_id, waits.id}
+    before = await everything(database)
+    assert await runs.bury_unknown(99) == 0
+    assert await everything(database) == before
+
+
+async def test_a_response_that_seemed_lost_has_its_end_when_that_comes(database: Database, runs: RunStore) -> None:
+    responses = SqlResponses(database, ONE)
+    await runs.beat(ONE)
+    response = begun("hello")
+    await responses.open(response)
+    (pulse,) = await runs.pulses()
+    assert await runs.bury(pulse, 5) == 1
+    await responses.finish(ended := completed(response, "well"))
+    assert await responses.get(ACME, response.id) == ended
+
+
+async def test_a_response_kept_whole_belongs_to_nobody(database: Database) -> None:
+    await SqlResponses(database, ONE).keep(completed(begun("hello"), "well"))
+    await SqlResponses(database, ONE).open(begun("hello"))
+    kept = await everything(database)
+    assert [row[-1] for row in kept["responses"]] == [None, ONE]
+
+
+async def test_a_thread_that_is_deleted_leaves_the_run_and_takes_those_that_are_over(
+    database: Database, runs: RunStore, responses: ResponseStore, threads: ThreadStore
+) -> None:
+    going = await claimed(runs, response=(goes := queued("goes on", thread_id="t")))
+    over = await claimed(runs, response=(done := queued("is over", thread_id="t")))
+    await runs.record(over, entry(0), {})
+    await runs.finish(over, completed(done, "done"), entry(1))
+    assert await threads.delete(ACME, "t")
+    assert await runs.log(done.id) == []
+    assert await count(database, tables.runs) == 1
+    await runs.record(going, entry(0), {})
+    await runs.finish(going, completed(goes, "end"), entry(1))
+    found = await responses.get(ACME, goes.id)
+    assert found is not None
+    assert (found.status, found.thread_id) == ("completed", None)
+    assert await threads.get(ACME, "t") is None
+
+
+async def test_an_organization_that_is_purged_takes_its_runs(database: Database, runs: RunStore) -> None:
+    accounts = SqlAccounts(database)
+    await accounts.add_organization(Organization(id=ACME, name="Acme", created_at=1))
+    mine = await claimed(runs)
+    await runs.record(mine, entry(0), {})
+    theirs = await claimed(runs, response=queued("theirs", organization_id=OTHERS))
+    await runs.record(theirs, entry(0), {})
+    await accounts.change_organization(ACME, lambda before: (replace(before, deleted_at=5), ()))
+    assert await accounts.purge_organization(ACME)
+    with pytest.raises(errors.ClaimLost):
+        await runs.record(mine, entry(1), {})
+    await runs.record(theirs, entry(1), {})
+    assert (await count(database, tables.runs), await count(database, tables.run_log)) == (1, 2)
+
+
+async def test_logs_are_forgotten_a_while_after_the_end(
+    database: Database, runs: RunStore, responses: ResponseStore
+) -> None:
+    ended = []
+    for number in range(4):
+        claim = await claimed(runs, response=(response := queued("hello")))
+        await runs.record(claim, entry(0), {})
+        await runs.finish(claim, done := replace(completed(response, "well"), completed_at=100 + number), entry(1))
+        ended.append(done)
+    going = await claimed(runs)
+    await runs.record(going, entry(0), {})
+    waits = queued("waits")
+    await runs.put(waits, PLAN, worker_id=None)
+    assert await runs.expire(100) == 0
+    assert await runs.expire(102) == 2
+    assert await runs.expire(102) == 0
+    assert [len(await runs.log(each.id)) for each in ended] == [0, 0, 2, 2]
+    for each in ended:
+        assert await responses.get(ACME, each.id) == each
+    assert await runs.expire(10**9) == 2
+    assert (await count(database, tables.runs), await count(database, tables.run_log)) == (2, 1)
+
+
+async def test_a_thousand_logs_are_forgotten_at_a_time(runs: RunStore) -> None:
+    async def go_through(number: int) -> None:
+        claim = await claimed(runs, response=(response := queued(str(number))))
+        await runs.finish(claim, replace(response, status="cancelled", completed_at=number), entry(0))
+
+    await asyncio.gather(*(go_through(number) for number in range(1_010)))
+    assert [await runs.expire(10**9) for _ in range(3)] == [1_000, 10, 0]
+
+
+async def test_many_runs_at_once_are_all_kept(runs: RunStore, responses: ResponseStore) -> None:
+    async def go_through(number: int) -> None:
+        response = queued("hello", thread_id=f"t{number % 5}")
+        claim = await runs.put(response, PLAN, worker_id=ONE)
+        assert claim is not None
+        ended = completed(response, "a", str(number))
+        await runs.record(claim, entry(0), {0: ended.output[0]})
+        await runs.record(claim, entry(1), {1: ended.output[1]})
+        await runs.finish(claim, ended, entry(2))
+        assert await responses.get(ACME, response.id) == ended
+        assert len(await runs.log(response.id)) == 3
+
+    await asyncio.gather(*(go_through(number) for number in range(100)))
+
+
+async def test_what_is_looked_for_often_has_an_index(database: Database) -> None:
+    """Ended runs are many, and nobody reads them to find what is queued, or what a worker has."""
+    asked = (queries.ANY_QUEUED, queries.HOW_MANY_QUEUED, queries.HELD_BY, queries.HELD_BY_UNKNOWN, queries.EXPIRE)
+    if not isinstance(database, SqliteDatabase):
+        return
+
+    async def explain(connection: Connection) -> list[str]:
+        told = []
+        for statement in asked:
+            plan = Statement(sa.text(f"EXPLAIN QUERY PLAN {statement.sqlite.sql.replace('?', '1')}"))
+            told.append(" ".join(str(row[-1]) for row in await connection.all(plan)))
+        return told
+
+    told = await database.read(explain)
+    assert all("ix_runs_" in each for each in told), told
