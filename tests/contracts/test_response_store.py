@@ -14,6 +14,8 @@ from freddy.server.core.items import Item
 from freddy.server.core.response import Response
 from freddy.server.core.threads import Thread
 from freddy.server.ports.stores import Page, ResponseFilter, ResponseStore, ThreadStore
+from freddy.server.stores.sql.connection import Database
+from freddy.server.stores.sql.runs import SqlRuns
 
 _numbers = itertools.count()
 
@@ -180,32 +182,15 @@ async def test_a_chain_does_not_reach_into_another_organization(responses: Respo
     assert await responses.chain(ACME, mine.id) == [mine]
 
 
-async def test_what_a_dead_process_left_is_failed(responses: ResponseStore) -> None:
-    queued, running = begun("a", status="queued"), begun("b")
-    alive, ended = begun("c"), completed(begun("d"), "done")
-    for response in (queued, running, alive, ended):
-        await responses.open(beginning(response))
-    await responses.add_items(running.id, {0: message("half")})
-    await responses.finish(ended)
-    assert await responses.fail_unfinished([alive.id], 2_000) == 2
-    for lost in (queued, running):
-        found = await responses.get(ACME, lost.id)
-        assert found is not None
-        assert found.failure is not None
-        assert (found.status, found.failure.code, found.completed_at) == ("failed", "interrupted", 2_000)
-        assert len(found.output) == (1 if lost is running else 0)
-    assert await responses.get(ACME, alive.id) == alive
-    assert await responses.get(ACME, ended.id) == ended
-    assert await responses.fail_unfinished([alive.id], 3_000) == 0
-
-
-async def test_what_was_only_taken_for_dead_has_the_end_that_its_maker_tells(responses: ResponseStore) -> None:
+async def test_what_was_only_taken_for_dead_has_the_end_that_its_maker_tells(
+    database: Database, responses: ResponseStore
+) -> None:
     ended, failed = completed(begun("a"), "done"), replace(begun("b"), status="failed", completed_at=9)
     failed = replace(failed, failure=errors.Failure(message="No", code="other"))
     for response in (ended, failed):
         await responses.open(beginning(response))
     await responses.add_items(ended.id, dict(enumerate(ended.output)))
-    assert await responses.fail_unfinished((), 2_000) == 2
+    assert await SqlRuns(database).bury_unknown(2_000) == 2
     await responses.finish(failed)
     await responses.finish(ended)
     # That is an end like any other: another one changes nothing.

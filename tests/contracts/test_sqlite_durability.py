@@ -10,6 +10,7 @@ from contract_examples import ACME
 from freddy.server.core.items import Message
 from freddy.server.stores.sql.engine import Database
 from freddy.server.stores.sql.responses import SqlResponses
+from freddy.server.stores.sql.runs import SqlRuns
 from freddy.server.stores.sql.statements import Statement
 from freddy_fakes import PATIENCE
 
@@ -37,6 +38,6 @@ async def test_what_was_written_survives_a_kill(tmp_path: Path) -> None:
             assert found.status == "completed"
             assert [item.text for item in found.request.input if isinstance(item, Message)] == ["question " * 50]
             assert found.text == "answer " * 50
-        assert await responses.fail_unfinished([], 2_000) <= 8
+        assert await SqlRuns(database).bury_unknown(2_000) <= 8
         check = await database.read(lambda connection: connection.all(Statement(sa.text("PRAGMA integrity_check"))))
         assert check == [("ok",)]

@@ -15,6 +15,7 @@ from freddy.server.core import items, request
 from freddy.server.core.response import Response
 from freddy.server.stores.sql.engine import Database
 from freddy.server.stores.sql.responses import SqlResponses
+from freddy.server.stores.sql.runs import SqlRuns
 from freddy.server.stores.sql.threads import SqlThreads
 
 Step: TypeAlias = Literal["begin", "begin whole", "edit", "succeed", "fail", "stop", "together", "by hand", "crash"]
@@ -66,6 +67,7 @@ class Stage:
     async def open(self) -> None:
         await self._stack.aclose()
         database = await self._stack.enter_async_context(Database(self._path))
+        self.runs = SqlRuns(database)
         self.responses, self.threads = SqlResponses(database), SqlThreads(database)
 
     async def close(self) -> None:
@@ -95,7 +97,7 @@ class Stage:
             case "crash":
                 await self.open()
                 kept = sum(opened for _, opened in running.values())
-                assert await self.responses.fail_unfinished((), 2_000) == kept
+                assert await self.runs.bury_unknown(2_000) == kept
                 running.clear()
 
     async def _begin(self, edited: str | None, *, whole: bool) -> None:

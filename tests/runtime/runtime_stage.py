@@ -122,6 +122,7 @@ class Stage:
         grace_seconds: float,
         *,
         tools: ToolStage | None = None,
+        at_once: int = 100,
     ) -> None:
         self.tools = tools or ToolStage()
         self.stores = stores
@@ -173,7 +174,7 @@ class Stage:
             limiter=limiter,
             signals=self.signals,
             clock=self.clock,
-            pace=Pace(alone=True),
+            pace=Pace(alone=True, at_once=at_once),
         )
         self.responses = Responses(
             preparation=preparation,

@@ -2,12 +2,16 @@
 
 import asyncio
 
+import pytest
+from msgspec.structs import replace
 from runtime_stage import CALLER, Stage, ToolStage, check_run
 
-from freddy.server.core import deltas, events, items, log, toolspec
+from freddy.server.core import deltas, events, items, log, reading, request, toolspec
 from freddy.server.core.usage import Usage
 from freddy.server.ports.runs import Entry
+from freddy.server.ports.signals import STOPPED
 from freddy_fakes import PATIENCE, MemoryFunctions, MemoryMcp, MemoryStores, ScriptedModel, raw
+from freddy_stream_rules import check_events
 
 ADD = toolspec.Function("add", hosted=True)
 DEEP = toolspec.Mcp(
@@ -32,7 +36,7 @@ BACKGROUND = {"background": True, "stream": False, "parallel_tool_calls": True, 
 class Work:
     """A tool that counts its calls."""
 
-    def __init__(self, *, once: bool = False) -> None:
+    def __init__(self) -> None:
         self.calls = 0
 
     async def __call__(self, _: dict[str, object]) -> object:
@@ -104,9 +108,15 @@ async def test_a_run_that_crashed_behind_any_entry_goes_on_elsewhere(stage):
         await stores.runs.release(claim)
         async with built.host, built.worker.claiming():
             told = await built.hear(begun)
-            found = check_run(told)
+        found = told[-1].response
+        for item, heard in zip(found.output, check_events(told[2:]), strict=True):
+            assert item == heard or items.is_broken_off(item)
         assert found.status == "completed"
-        assert found.text == whole.text
+        assert [item.text for item in found.output if isinstance(item, items.Message) and item.text] == [
+            item.text for item in whole.output if isinstance(item, items.Message)
+        ]
+        said = [_said(item) for item in reading.readable(found.output)]
+        assert said == [_said(item) for item in reading.readable(whole.output)]
         answers = [item.call_id for item in found.output if isinstance(item, items.FunctionOutput)]
         assert len(answers) == len(set(answers)) == 2
         hosted = [item for item in found.output if isinstance(item, items.HostedCall)]
@@ -120,6 +130,16 @@ async def test_a_run_that_crashed_behind_any_entry_goes_on_elsewhere(stage):
         assert len(found.calls) == len(whole.calls)
 
 
+def _said(item: items.Item) -> tuple[str, str]:
+    """What a model reads of it, but for ids."""
+    match item:
+        case items.FunctionCall(name=name, arguments=arguments):
+            return name, arguments
+        case items.Message() | items.FunctionOutput():
+            return type(item).__name__, item.text
+    raise AssertionError(item)
+
+
 def _read(entry: Entry, response) -> list[events.Event]:
     return log.read(entry.events, response)
 
@@ -130,3 +150,129 @@ def _told(entry: Entry, response) -> list[events.Event]:
 
 def _turns(entries: list[Entry]) -> int:
     return sum(entry.events.count(b'"type":"turn_done"') for entry in entries)
+
+
+async def _left_open(work: Work, turns, tools: ToolStage, asked) -> tuple[Stage, object]:
+    """What another process finds of a run that ended while its calls were under way."""
+    first = Stage({"scripted": ScriptedModel(turns=turns)}, MemoryStores(), PATIENCE, tools=tools)
+    async with first.host:
+        begun = await first.start(**asked)
+        await ended(first, begun.id)
+    plan = await first.preparation.put_down(await first.preparation.prepare(begun.request, CALLER))
+    entries = first.stores.runs.logs[begun.id]
+    [turn_done, *_] = [place for place, entry in enumerate(entries) if b'"type":"turn_done"' in entry.events]
+    stores = MemoryStores()
+    claim = await stores.runs.put(begun, plan, worker_id="gone")
+    for entry in entries[: turn_done + 1]:
+        done = (event for event in _read(entry, begun) if isinstance(event, events.ItemDone | events.Called))
+        await stores.runs.record(claim, entry, {event.index: event.item for event in done})
+    await stores.runs.release(claim)
+    built = Stage({"scripted": ScriptedModel(turns=turns[1:])}, stores, PATIENCE, tools=tools)
+    for _ in range(1000):
+        built.ids.new("taken")
+    return built, begun
+
+
+@pytest.mark.parametrize("approve", [True, False])
+async def test_a_call_that_must_not_be_made_twice_is_asked_about(approve):
+    work, careful = Work(), Work()
+    functions = MemoryFunctions(add=work, pay=careful)
+    functions.specs["pay"] = toolspec.Function("pay", once=True)
+    tools = ToolStage(functions, MemoryMcp(tool=work))
+    turns = [
+        [deltas.ToolCall(0, "{}", "add", "call_a"), deltas.ToolCall(1, '{"n": 5}', "pay", "call_b"), CALLED],
+        [deltas.Text("Paid."), deltas.Stop("stop", Usage(20, 7))],
+    ]
+    asked = BACKGROUND | {"tools": (ADD, replace(ADD, name="pay"))}
+    built, begun = await _left_open(work, turns, tools, asked)
+    before = (work.calls, careful.calls)
+    async with built.host, built.worker.claiming():
+        paused = check_run(await built.hear(begun))
+        assert paused.status == "requires_action"
+        # The other call is made again, this one is not.
+        assert (work.calls, careful.calls) == (before[0] + 1, before[1])
+        [request] = [item for item in paused.output if isinstance(item, items.ApprovalRequest)]
+        assert (request.name, request.arguments, request.call_id) == ("pay", '{"n": 5}', "call_b")
+        answer = items.ApprovalAnswer("mcpa_1", request.id, approve=approve)
+        told = await built.start(answer, previous_response_id=paused.id, **asked)
+        final = check_run(await built.hear(told))
+    assert final.status == "completed"
+    assert final.text == "Paid."
+    assert careful.calls == before[1] + approve
+
+
+async def test_a_call_of_an_mcp_tool_that_destroys_is_asked_about():
+    work = Work()
+    mcp = MemoryMcp(tool=work)
+    mcp.tools_there["tool"] = replace(mcp.tools_there["tool"], once=True)
+    turns = [[deltas.ToolCall(0, "{}", "tool", "call_a"), CALLED], [deltas.Text("Gone."), deltas.Stop("stop")]]
+    asked = BACKGROUND | {"tools": (DEEP,)}
+    built, begun = await _left_open(work, turns, ToolStage(mcp=mcp), asked)
+    async with built.host, built.worker.claiming():
+        paused = check_run(await built.hear(begun))
+        assert paused.status == "requires_action"
+        [left] = [item for item in paused.output if isinstance(item, items.HostedCall)]
+        assert left.status == "incomplete"
+        assert "may have been made" in left.error
+        [request] = [item for item in paused.output if isinstance(item, items.ApprovalRequest)]
+        assert (request.server_label, request.name) == ("deep", "tool")
+        before = work.calls
+        answer = items.ApprovalAnswer("mcpa_1", request.id, approve=True)
+        final = check_run(await built.hear(await built.start(answer, previous_response_id=paused.id, **asked)))
+    assert final.status == "completed"
+    assert work.calls == before + 1
+
+
+async def test_what_cannot_be_performed_any_more_fails_and_says_why(stage, stores):
+    built = await stage(scripted=ScriptedModel(turns=TURNS))
+    asked = request.Request(
+        model="scripted", input=(items.Message("msg_1", "user", (items.Text("Hi"),)),), background=True
+    )
+    prepared = await built.preparation.prepare(asked, CALLER)
+    plan = await built.preparation.put_down(prepared)
+    gone = replace(prepared.run.response, request=replace(prepared.run.response.request, model="gone"))
+    await stores.runs.put(gone, plan, worker_id=None)
+    async with built.worker.claiming():
+        failed = check_run(await built.hear(gone))
+    assert failed.status == "failed"
+    assert (failed.failure.code, failed.failure.param) == ("model_not_found", "model")
+
+
+async def test_what_others_want_stopped_is_stopped(stage, stores):
+    waiting = asyncio.Event()
+    built = await stage(scripted=ScriptedModel(deltas.Text("one"), waiting))
+    begun = await built.start(background=True, stream=False)
+    async with built.worker.beating():
+        assert await stores.runs.stop(begun.organization_id, begun.id, "stop")
+        built.signals.tell(STOPPED, begun.id.encode())
+        assert check_run(await built.hear(begun)).status == "cancelled"
+
+
+async def test_at_the_end_it_is_let_go_and_goes_on_elsewhere(stores):
+    first = Stage({"scripted": ScriptedModel(deltas.Text("one"), asyncio.Event())}, stores, 0.0)
+    async with first.worker.beating(), first.host:
+        begun = await first.start(background=True, stream=False)
+        await first.until(first.model.waits)
+    assert not stores.kept[begun.id].ended
+    assert await stores.runs.queued() == 1
+    assert first.ear.left == [begun.id]
+    second = Stage({"scripted": ScriptedModel(deltas.Text("two"), deltas.Stop("stop"))}, stores, PATIENCE)
+    async with second.host, second.worker.claiming():
+        found = await second.hear(begun)
+    assert found[-1].response.text == "two"
+
+
+async def test_beyond_what_is_performed_at_once_they_wait_for_their_turn(stores):
+    gate = asyncio.Event()
+    built = Stage(
+        {"scripted": ScriptedModel(gate, deltas.Text("one"), deltas.Stop("stop"))}, stores, PATIENCE, at_once=2
+    )
+    async with built.host, built.worker.claiming():
+        begun = [await built.start(background=True, stream=False) for _ in range(5)]
+        assert await stores.runs.queued() == 3
+        # One that waits need not be performed to be stopped.
+        stopped = await built.responses.cancel(begun[4].id, CALLER)
+        assert stopped.status == "cancelled"
+        gate.set()
+        for one in begun[:4]:
+            assert check_run(await built.hear(one)).status == "completed"

@@ -23,6 +23,7 @@ from freddy._async.transport import DEFAULT_TIMEOUT, AsyncTransport, Timeout
 from freddy._async.usage import AsyncUsage
 from freddy._async.users import AsyncUsers
 from freddy._async.vector_stores import AsyncVectorStores
+from freddy._async.webhooks import AsyncWebhooks
 
 
 class AsyncFreddyClient:
@@ -70,6 +71,7 @@ class AsyncFreddyClient:
         self.prompts = AsyncPrompts(transport)
         self.mcp_configurations = AsyncMcpConfigurations(transport)
         self.functions = AsyncFunctions(transport)
+        self.webhooks = AsyncWebhooks(transport)
         self.assistants = AsyncAssistants(transport)
         self.rules = AsyncRules(transport)
         self.usage = AsyncUsage(transport)

@@ -24,6 +24,7 @@ from freddy._sync.transport import DEFAULT_TIMEOUT, Transport, Timeout
 from freddy._sync.usage import Usage
 from freddy._sync.users import Users
 from freddy._sync.vector_stores import VectorStores
+from freddy._sync.webhooks import Webhooks
 
 
 class FreddyClient:
@@ -71,6 +72,7 @@ class FreddyClient:
         self.prompts = Prompts(transport)
         self.mcp_configurations = McpConfigurations(transport)
         self.functions = Functions(transport)
+        self.webhooks = Webhooks(transport)
         self.assistants = Assistants(transport)
         self.rules = Rules(transport)
         self.usage = Usage(transport)

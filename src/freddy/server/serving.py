@@ -17,7 +17,7 @@ from freddy.server import front, logs
 from freddy.server.config import Settings, checks
 from freddy.server.core import errors
 from freddy.server.http.apart import metrics_apart, operations_alone
-from freddy.server.http.websockets import opening
+from freddy.server.http.websockets import listening
 from freddy.server.runtime.host import Host
 from freddy.server.wiring import open_house
 
@@ -141,7 +141,7 @@ async def _work(settings: Settings, told: list[socket.socket]) -> int:
 def _config(settings: Settings, app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        **opening.options(max_bytes=settings.server.max_body_bytes, ping_seconds=settings.server.ping_seconds),
+        **listening.options(max_bytes=settings.server.max_body_bytes, ping_seconds=settings.server.ping_seconds),
         lifespan="off",
         access_log=False,
         log_config=None,

@@ -31,7 +31,15 @@ Embedding: TypeAlias = Callable[[str, int | None], Embedder]
 """An upstream's name for a model, and the length of the vectors that is asked for → the embedder."""
 
 _OPENAI: Final = Profile(
-    name="", provider="", images=True, files=True, file_urls=True, reasoning=True, schemas=True, json=True
+    name="",
+    provider="",
+    images=True,
+    files=True,
+    file_urls=True,
+    reasoning=True,
+    compactions=True,
+    schemas=True,
+    json=True,
 )
 """Its Responses API has no place for sounds."""
 _ANTHROPIC: Final = Profile(

@@ -60,6 +60,7 @@ from freddy.types.rules import Attachment, AttachmentList, AttachmentParam, Deta
 from freddy.types.threads import Thread, ThreadMessage, ThreadName, ThreadPin, ThreadsDeleted, ThreadStopped
 from freddy.types.usage import KeyLimit, SpendingLimit, UsageEntry, UsageLimits, UsageReport, Used
 from freddy.types.vector_stores import FileCounts, SearchResult, VectorStore, VectorStoreBatch, VectorStoreFile
+from freddy.types.webhooks import Webhook, WebhookDelivery, WebhookEvent, WebhookTest
 
 __all__ = [
     "NOT_GIVEN",
@@ -147,4 +148,8 @@ __all__ = [
     "VectorStoreBatch",
     "VectorStoreFile",
     "View",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookEvent",
+    "WebhookTest",
 ]

@@ -24,6 +24,7 @@ class RegisteredFunction(View):
     headers: dict[str, str]
     timeout_seconds: int
     require_approval: bool
+    idempotent: bool
     enabled: bool
     metadata: dict[str, str]
     secret: str | None

@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-import jwt
 from msgspec import Struct
 
 from freddy.server.core import errors
@@ -41,6 +40,8 @@ class Tokens:
         self._kept: dict[str, dict[str, bytes]] = {}
 
     async def access(self, user_id: str, session_id: str) -> str:
+        import jwt  # noqa: PLC0415 — with cryptography 10 MB that callers with keys have no need of
+
         name, key = next(iter((await self._keys(_ACCESS)).items()))
         now = int(self._clock.now())
         claims = {
@@ -55,6 +56,8 @@ class Tokens:
 
     async def read(self, token: str) -> Claims:
         """Raises `errors.NotAuthenticated`. Whether the session still lives is not known here."""
+        import jwt  # noqa: PLC0415 — as above
+
         try:
             head = jwt.get_unverified_header(token)
             key = (await self._keys(_ACCESS)).get(str(head.get("kid")))
@@ -111,6 +114,8 @@ def looks_like_one(credential: str) -> bool:
 
 def issuer_of(token: str) -> str | None:
     """Who a token says it is of: to know whom to ask, and nothing more. Raises `errors.NotAuthenticated`."""
+    import jwt  # noqa: PLC0415 — as above
+
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except jwt.PyJWTError:

@@ -143,6 +143,8 @@ def opened(said: Sequence[items.Item]) -> tuple[items.Item, ...]:
 
 def last(said: Sequence[items.Item]) -> int | None:
     """The place of the last own compaction."""
+    if items.Compaction not in map(type, said):  # as it mostly is, and this is asked at every step
+        return None
     return next((place for place in range(len(said) - 1, -1, -1) if is_own(said[place])), None)
 
 

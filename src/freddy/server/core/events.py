@@ -173,6 +173,13 @@ class Called(Struct, frozen=True, tag="called"):
     item: items.HostedCall
 
 
+class Withdrawn(Struct, frozen=True, tag="withdrawn"):
+    """An item that was done counts for nothing any more: the turn that made it is made again. Recorded, not told."""
+
+    index: int
+    item: items.Item
+
+
 class ToolsOpened(Struct, frozen=True, tag="tools_opened"):
     """The tools that the model is offered are known. Neither recorded nor told: they are looked up again."""
 
@@ -261,6 +268,7 @@ Event: TypeAlias = (
     | ArgumentsDone
     | CallProgress
     | Called
+    | Withdrawn
     | ToolsOpened
     | ToolDone
     | Compacted
@@ -271,5 +279,5 @@ Event: TypeAlias = (
     | Finished
 )
 
-UNTOLD = (Called, ToolsOpened, ToolDone, Compacted, TurnDone, Cancelled)
+UNTOLD = (Called, Withdrawn, ToolsOpened, ToolDone, Compacted, TurnDone, Cancelled)
 """What listeners do not hear, and what therefore has no number."""

@@ -35,6 +35,11 @@ NOTHING: Final = Raw(b'{"type":"object","properties":{}}')
 """The parameters of a function that takes none."""
 
 _NAME: Final = re.compile(NAME)
+_PLAIN: Final = (
+    *("description", "parameters", "url", "timeout_seconds"),
+    *("require_approval", "idempotent", "enabled", "metadata"),
+)
+"""What a change says as it is to be."""
 _OURS: Final = OF_CONNECTION | signing.HEADERS
 
 
@@ -61,6 +66,8 @@ class Configuration(Struct, frozen=True, kw_only=True, omit_defaults=True):
     previous: Previous | None = None
     timeout_seconds: int = SECONDS
     require_approval: bool = False
+    idempotent: bool = True
+    """Whether a call that may have been made can be made again; one that cannot is asked about."""
     enabled: bool = True
     metadata: dict[str, str] = {}
 
@@ -80,6 +87,7 @@ class Change(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] | UnsetType = UNSET
     timeout_seconds: int | UnsetType = UNSET
     require_approval: bool | UnsetType = UNSET
+    idempotent: bool | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
     metadata: dict[str, str] | UnsetType = UNSET
     organization_id: str | None = None
@@ -107,8 +115,7 @@ def changed(
     `kept` are the values of its headers, None where they cannot be read. They are for the address that they were given
     for: another one has to be given them anew. Raises `errors.InvalidValue`.
     """
-    names = ("description", "parameters", "url", "timeout_seconds", "require_approval", "enabled", "metadata")
-    told = {name: getattr(change, name) for name in names}
+    told = {name: getattr(change, name) for name in _PLAIN}
     base = before
     if change.whole:
         base = replace(

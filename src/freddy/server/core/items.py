@@ -321,12 +321,14 @@ def broken_off(item: Item) -> Item:
 
 def is_broken_off(item: Item) -> bool:
     """Whether nobody need read it."""
+    if getattr(item, "status", None) != "incomplete":
+        return False
     match item:
-        case Message(parts=(), status="incomplete"):
+        case Message(parts=()):
             return True
-        case Reasoning(texts=(), summaries=(), encrypted=None, status="incomplete"):
+        case Reasoning(texts=(), summaries=(), encrypted=None):
             return True
-        case FunctionCall(arguments="", status="incomplete"):
+        case FunctionCall(arguments=""):
             return True
         case Compaction(sealed="", summary=""):
             return True

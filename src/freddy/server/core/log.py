@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from freddy.server.core import events, items
 from freddy.server.core.response import Response
+from freddy.server.core.run import Run
 
 
 class _Began(Struct, frozen=True, tag="began"):
@@ -43,6 +44,7 @@ _Kept: TypeAlias = (
     | events.ArgumentsDone
     | events.CallProgress
     | events.Called
+    | events.Withdrawn
     | events.ToolDone
     | events.ItemDone
     | events.TurnDone
@@ -68,8 +70,12 @@ def is_end(happened: Sequence[events.Event]) -> bool:
     return bool(happened) and isinstance(happened[-1], events.Finished)
 
 
-def broken_off(happened: Iterable[events.Event]) -> Iterator[events.Event]:
-    """The end of each item that was begun and not ended, as far as it was told."""
+def broken_off(happened: Iterable[events.Event], run: Run) -> Iterator[events.Event]:
+    """What must happen before `run`, in which this has happened, can go on.
+
+    Each item that was begun and not ended, as far as it was told, is ended; and what a turn made that did not come to
+    its end is withdrawn.
+    """
     begun: dict[int, items.Item] = {}
     for event in happened:
         match event:
@@ -79,10 +85,28 @@ def broken_off(happened: Iterable[events.Event]) -> Iterator[events.Event]:
                 begun.pop(index, None)
             case _:
                 pass
+    for index, item in enumerate(run.output[run.accounted :], run.accounted):
+        if not _of_turn(item, run.turns):
+            continue
+        if isinstance(item, items.HostedCall):
+            begun[index] = item
+        else:
+            yield events.Withdrawn(index, items.broken_off(item))
     for index, item in sorted(begun.items(), key=lambda one: one[0]):
         if isinstance(item, items.McpTools):
             yield events.CallProgress(index, item.id, "mcp_tools", "failed")
         yield events.ItemDone(index, items.broken_off(item))
+
+
+def _of_turn(item: items.Item, turn: int) -> bool:
+    """Whether the model made the item in its turn `turn`, of an item behind all earlier turns."""
+    match item:
+        case items.Message() | items.Reasoning():
+            return True
+        case items.FunctionCall() | items.HostedCall():
+            return item.turn == turn
+        case _:
+            return False
 
 
 def _kept(event: events.Event) -> object:

@@ -145,6 +145,7 @@ def decide(run: Run) -> Step:
 _CHANGING = frozenset(
     (
         events.Called,
+        events.Withdrawn,
         events.ItemDone,
         events.ToolsOpened,
         events.ToolDone,
@@ -160,7 +161,7 @@ _CHANGING = frozenset(
 def apply(run: Run, event: events.Event) -> Run:
     """The run after the event. But for `ToolsOpened`, only recorded events change it."""
     match event:
-        case events.ItemDone(index, item) | events.Called(index, item):
+        case events.ItemDone(index, item) | events.Called(index, item) | events.Withdrawn(index, item):
             return replace(run, output=(*run.output[:index], item, *run.output[index + 1 :]))
         case events.TurnDone(finish, usage, model, choice, shares, began):
             asked = (*choice.calls, _call(run, choice, "completed", usage))

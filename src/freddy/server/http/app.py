@@ -2,12 +2,9 @@
 
 from collections.abc import Iterable
 
-from starlette.exceptions import HTTPException
-from starlette.requests import Request as HttpRequest
 from starlette.routing import Match, Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Scope
 
-from freddy.server.core import errors
 from freddy.server.dialects.base import Dialect
 from freddy.server.dialects.freddy import FREDDY
 from freddy.server.dialects.openai import OPENAI
@@ -15,7 +12,6 @@ from freddy.server.http.auth import Auth
 from freddy.server.http.door import Door, Requests
 from freddy.server.http.endpoint import route
 from freddy.server.http.once import Once
-from freddy.server.http.replies import send_json
 from freddy.server.http.routes import auth as sign_in
 from freddy.server.http.routes.files import FileRoutes, is_link
 from freddy.server.http.routes.health import HealthRoutes
@@ -25,18 +21,27 @@ from freddy.server.http.routes.provider_keys import ProviderKeyRoutes
 from freddy.server.http.routes.responses import ResponseRoutes
 from freddy.server.http.routes.threads import ThreadRoutes
 from freddy.server.http.routes.users import is_invitation
+from freddy.server.http.routes.websocket import WebSocketRoutes
 from freddy.server.ports.world import Clock, IdSource
 
 _PAGES = frozenset(("/", "/docs", "/openapi.json", "/health/live", "/health/ready", "/metrics", "/favicon.ico"))
 PUBLIC = _PAGES | sign_in.PUBLIC
 """All other paths need a credential."""
-_OPENAI_PATHS = ("/v1/responses", "/v1/files", "/v1/conversations", "/v1/vector_stores")
+_OPENAI_PATHS = (
+    "/v1/responses",
+    "/v1/files",
+    "/v1/conversations",
+    "/v1/vector_stores",
+    "/v1/webhook_endpoints",
+    "/v1/webhook_event_types",
+)
 
 
 def build(
     *,
     freddy: Dialect,
     responses: ResponseRoutes,
+    sockets: WebSocketRoutes,
     threads: ThreadRoutes,
     models: ModelRoutes,
     files: FileRoutes,
@@ -65,8 +70,9 @@ def build(
         route("GET", own + "/{response_id}", responses.get, dialect=freddy),
         route("DELETE", own + "/{response_id}", responses.delete),
         route("POST", own + "/{response_id}/cancel", responses.cancel, dialect=freddy),
-        route("GET", openai, _no_websocket),
+        route("GET", openai, sockets.open),
         route("POST", openai + "/input_tokens", responses.count),
+        route("POST", openai + "/compact", responses.compact),
         route("GET", openai + "/{response_id}", responses.get, dialect=OPENAI),
         route("DELETE", openai + "/{response_id}", responses.delete),
         route("POST", openai + "/{response_id}/cancel", responses.cancel, dialect=OPENAI),
@@ -132,19 +138,10 @@ def build(
         requests=requests,
         once=once,
         once_themselves=frozenset((own, own + "/stream", openai)),
+        sockets=frozenset((openai,)),
     )
 
 
 def dialect_of(path: str) -> Dialect:
     """The dialect in which a path tells its errors."""
     return OPENAI if path.startswith(_OPENAI_PATHS) else FREDDY
-
-
-async def _no_websocket(scope: Scope, receive: Receive, send: Send) -> None:
-    """Clients that would rather speak over a WebSocket go back to HTTP at a 426; at a 405 they try again first."""
-    if HttpRequest(scope).headers.get("upgrade", "").lower() != "websocket":
-        raise HTTPException(405)
-    status, body = OPENAI.encode_error(
-        errors.Failure("Use POST with server-sent events", "invalid_request_error", "upgrade_required", 426)
-    )
-    await send_json(send, body, status=status)

@@ -1,16 +1,19 @@
 """Headers to the caller. Every path needs one but those the application lists as public."""
 
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers
 
 from freddy.server.accounts import tokens
 from freddy.server.accounts.keys import Verifier, refused
-from freddy.server.accounts.oidc import Oidc
 from freddy.server.accounts.standings import Standings
 from freddy.server.accounts.users import Users
 from freddy.server.core import errors
 from freddy.server.core.accounts import Caller, Role
+
+if TYPE_CHECKING:
+    from freddy.server.accounts.oidc import Oidc  # imports cryptography
 
 _LOCAL_NAMES = frozenset(("localhost", "127.0.0.1", "::1"))
 _REMEMBERED = 10_000
@@ -20,7 +23,7 @@ _ORGANIZATION_HEADERS = ("aitronos-organization", "openai-organization")
 class Issued:
     """Whom another issuer signs in, and as what they arrive here."""
 
-    def __init__(self, oidc: Oidc, users: Users, *, organization_id: str, role: Role) -> None:
+    def __init__(self, oidc: "Oidc", users: Users, *, organization_id: str, role: Role) -> None:
         self.issuer = oidc.issuer
         self._oidc = oidc
         self._users = users

@@ -16,6 +16,7 @@ from freddy.server.http.body import ClientGone
 from freddy.server.http.errors import encode
 from freddy.server.http.once import Once
 from freddy.server.http.replies import send_json
+from freddy.server.http.websockets import opening
 from freddy.server.ports.world import Clock, IdSource
 
 _log = logging.getLogger(__name__)
@@ -32,7 +33,8 @@ class Door:
     """Everything but the paths in `public` needs a caller, who is left in `scope["caller"]`.
 
     Requests that `is_link` knows have their credential in the address, which their handlers check. A POST with an
-    idempotency key is answered `once`, but on the paths that see to that themselves.
+    idempotency key is answered `once`, but on the paths that see to that themselves. A WebSocket comes in as the GET
+    that asks for it, to one of the paths in `sockets`.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Door:
         requests: Requests,
         once: Once,
         once_themselves: frozenset[str],
+        sockets: frozenset[str] = frozenset(),
     ) -> None:
         self._app = app
         self._auth = auth
@@ -61,10 +64,13 @@ class Door:
         self._requests = requests
         self._once = once
         self._once_themselves = once_themselves
+        self._sockets = sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return
+            if scope["type"] != "websocket":
+                return
+            scope, send = opening.as_get(scope), opening.refusing(send)
         began = self._clock.monotonic()
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
@@ -82,12 +88,22 @@ class Door:
                     (b"freddy-processing-ms", b"%d" % milliseconds),
                     *((name.encode(), value.encode()) for name, value in scope.get("told", ())),
                 ]
+            elif message["type"] == "websocket.accept":
+                status = 101
+                message["headers"] = [(b"x-request-id", request_id.encode())]
+                # What follows is a conversation, and no answer to this request.
+                done()
             await send(message)
+
+        def done() -> None:
+            self._done(scope, status, self._clock.monotonic() - began)
 
         scope["app"] = self
         scope["request_id"] = request_id
         path: str = scope["path"]
         try:
+            if opening.is_socket(scope) and path not in self._sockets:
+                raise _no_socket()  # noqa: TRY301
             if path not in self._public and not self._is_link(scope):
                 scope["caller"] = await self._auth.caller(headers, scope["query_string"])
             key = headers.get("idempotency-key")
@@ -106,7 +122,10 @@ class Door:
             if code == 405:
                 more = {**more, "allow": self._methods_of(scope)}
             await send_json(tell, body, status=code, headers=more)
-        seconds = self._clock.monotonic() - began
+        if status != 101:
+            done()
+
+    def _done(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route_path") or "unmatched"
         method: str = scope["method"]
         self._requests.request_done(route=route, method=method, status=status, seconds=seconds)
@@ -114,7 +133,7 @@ class Door:
             _log.info(
                 "request",
                 extra={
-                    "request_id": request_id,
+                    "request_id": scope["request_id"],
                     "method": method,
                     "route": route,
                     "status": status,
@@ -134,3 +153,9 @@ class Door:
                 "This path does not know that method", details=f"it knows {self._methods_of(scope)}"
             )
         return errors.NotFound("There is no such path", details="see GET /openapi.json for the paths there are")
+
+
+def _no_socket() -> errors.InvalidRequest:
+    return errors.InvalidRequest(
+        "There is no WebSocket at this path", details="leave out the header Upgrade, or ask for /v1/responses"
+    )

@@ -72,7 +72,7 @@ class ResponseStore(Protocol):
     async def finish(self, response: Response) -> None:
         """Keeps the end: status, usage, failure and every output item as it is now. A first end stays as it is.
 
-        What `fail_unfinished` did is none: who made the response knows better.
+        What `RunStore.bury` did is none: who made the response knows better.
         """
         ...
 
@@ -109,14 +109,6 @@ class ResponseStore(Protocol):
 
     async def chain_start(self, organization_id: str, response_id: str, *, limit: int) -> Sequence[Response]:
         """The first responses of the same chain, oldest first. It looks at every link."""
-        ...
-
-    async def fail_unfinished(self, response_ids_alive: Sequence[str], now: int) -> int:
-        """Marks every response that is `queued` or `in_progress` and not alive as failed (`code` `interrupted`).
-
-        Called at start: they belonged to a process that is gone, or so it seems. Returns how many. Output items
-        already kept stay.
-        """
         ...
 
 

@@ -234,7 +234,7 @@ def _told(history: Iterable[items.Readable], *, may_answer: bool) -> list[items.
             case items.FunctionOutput():
                 message = _message(item.id, "user", _answer(item))
                 joins = last is items.FunctionOutput
-            case items.Reasoning() | items.Other():
+            case items.Reasoning() | items.Compaction() | items.Other():
                 continue
             case items.Message():
                 told.append(item)

@@ -183,7 +183,9 @@ class _Answer:
         self._began = began
 
     async def read(self) -> bytes:
-        pieces = [piece async for piece in self.chunks()]
+        pieces: list[bytes] = []
+        while piece := await self._wire.piece(self._connection, self._began):
+            pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def chunks(self) -> AsyncIterator[bytes]:

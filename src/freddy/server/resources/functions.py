@@ -3,7 +3,6 @@ those who call them.
 """
 
 import asyncio
-import base64
 import logging
 import secrets
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct
 from msgspec.structs import replace
 
-from freddy.server.core import errors, functions, ids, toolspec
+from freddy.server.core import errors, functions, ids, signing, toolspec
 from freddy.server.core.accounts import Caller
 from freddy.server.core.functions import Change, Configuration, Previous
 from freddy.server.ports.outward import Outward
@@ -28,8 +27,6 @@ from freddy.server.resources.base import Collection as Kind
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, str]).decode
-_SECRET_BYTES: Final = 32
-_PREFIX: Final = "whsec_"
 _REMEMBERED: Final = 10_000
 _TRIES: Final = 10
 
@@ -299,6 +296,7 @@ class Functions:
                 strict=False,
                 require_approval=value.require_approval,
                 hosted=True,
+                once=not value.idempotent,
             ),
             url=value.url,
             timeout_seconds=value.timeout_seconds,
@@ -308,7 +306,7 @@ class Functions:
 
 
 def _new_secret() -> str:
-    return _PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+    return signing.secret_of(secrets.token_bytes(signing.SECRET_BYTES))
 
 
 def _age(one: Record | Kept[Configuration]) -> tuple[int, str]:

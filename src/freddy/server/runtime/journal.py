@@ -16,7 +16,7 @@ GATHER_SECONDS = 0.03
 """What a model says is gathered for so long, and kept by one write."""
 _WAITS = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds between tries while nothing can be kept; the last again and again."""
-_KEPT = (events.ItemDone, events.Called)
+_KEPT = (events.ItemDone, events.Called, events.Withdrawn)
 _MATTERS = (events.Created, *_KEPT, events.Finished, events.Failed, *events.UNTOLD)
 """What is kept at once: a run that goes on elsewhere goes on behind it."""
 

@@ -76,7 +76,7 @@ class Runner:
         Cancelling the task while the model speaks, or a tool works, ends the run as cancelled: the last batch still
         comes. A run that something has happened in goes on from there: what was told of it is not told again.
         """
-        told: list[events.Event] = [] if run.begun or run.turns or run.output else [*_begun(run)]
+        told: list[events.Event] = [] if run.begun or run.turns or run.output else [*begun(run)]
         while True:
             turn: Turn | None = None
             match decide(run):
@@ -331,7 +331,8 @@ class Runner:
         )
 
 
-def _begun(run: Run) -> Iterator[events.Event]:
+def begun(run: Run) -> Iterator[events.Event]:
+    """What is told first."""
     yield events.Created(run.response)
     yield events.InProgress(replace(run.response, status="in_progress"))
 

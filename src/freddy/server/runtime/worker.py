@@ -220,6 +220,8 @@ class Worker:
     async def _give_up(self, claimed: Claimed, entries: list[Entry], failure: errors.Failure) -> None:
         bare = Run(response=claimed.response, context=(), model=claimed.response.model)
         run, first, place, number = _gone_on(bare, entries)
+        if not entries:
+            first = [*runner.begun(run)]
         journal = Journal(claimed.claim, self._runs, self._signals, place=place, number=number)
         await self._host.end(run, failure, journal, first=first)
 
@@ -274,6 +276,8 @@ class Worker:
                 payload = await hearing.next(3600)
                 if payload is None or self._host.performs(payload.decode(errors="replace")):
                     self._beat_now.set()
+                else:
+                    self._work.set()  # it may be one that waits
 
     async def _look_around(self) -> None:
         if self._pace.alone:
@@ -335,8 +339,8 @@ def _gone_on(run: Run, entries: list[Entry]) -> tuple[Run, list[events.Event], i
     """The run as its log leaves it, what must be told before it goes on, and the next place and number."""
     happened = [event for entry in entries for event in log.read(entry.events, run.response)]
     run = replace(fold(run, happened), begun=bool(happened))
-    run = replace(run, doubtful=unanswered(run))
-    first: list[events.Event] = [*log.broken_off(happened)]
+    first: list[events.Event] = [*log.broken_off(happened, run)]
+    run = replace(run, doubtful=unanswered(fold(run, first)))
     if not entries:
         return run, first, 0, 0
     return run, first, entries[-1].place + 1, entries[-1].first + entries[-1].told

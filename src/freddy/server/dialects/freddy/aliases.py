@@ -35,6 +35,7 @@ REQUEST: Final = _names(
     "thread_context_mode",
     "previous_response_id",
     "truncation",
+    "context_management",
     "stream",
     "background",
     "store",
@@ -259,6 +260,7 @@ REGISTERED_FUNCTION: Final = _names(
     "headers",
     "timeout_seconds",
     "require_approval",
+    "idempotent",
     "enabled",
     "metadata",
     "organization_id",
@@ -273,6 +275,28 @@ REGISTERED_FUNCTION: Final = _names(
     "updated_at",
     "created_by",
 )
+WEBHOOK: Final = _names(
+    "name",
+    "url",
+    "enabled",
+    "organization_id",
+    "expected_version",
+    # What our own answers carry when they are sent back.
+    "id",
+    "object",
+    "disabled_because",
+    "signing_secret",
+    "signing_secret_hint",
+    "previous_secret_until",
+    "version",
+    "created_at",
+    "updated_at",
+    "created_by",
+    event_types=("events",),
+)
+WEBHOOK_TEST: Final = _names("event_type", "organization_id")
+WEBHOOK_ROTATION: Final = _names("overlap_seconds", "keep_old_secret_active_for_24_hours", "organization_id")
+CONTEXT_MANAGEMENT: Final = _names("type", "compact_threshold")
 FUNCTION_TEST: Final = _names("arguments", "organization_id")
 FUNCTION_ROTATION: Final = _names("overlap_seconds", "organization_id")
 MCP_CREDENTIALS: Final = _names("api_key", "header_name", "headers", token=("access_token", "bearer_token"))

@@ -31,6 +31,7 @@ _PROGRESS: Final = {
         "completed": "response.mcp_list_tools.completed",
         "failed": "response.mcp_list_tools.failed",
     },
+    "compaction": {},
     "file_search": {
         "in_progress": "response.file_search_call.in_progress",
         "searching": "response.file_search_call.searching",
@@ -42,7 +43,7 @@ _encode = msgspec.json.Encoder().encode
 
 class Teller:
     """Tells the events of one stream. What it has not heard, the response's `output` must already hold:
-    items are numbered as clients see them, without reasoning.
+    items are numbered as clients see them, without reasoning and compactions.
     """
 
     def __init__(self, response: Response, units: Units) -> None:
@@ -52,6 +53,7 @@ class Teller:
         self._thoughts = {
             place: item for place, item in enumerate(response.output) if isinstance(item, items.Reasoning)
         }
+        self._compactions = {place for place, item in enumerate(response.output) if isinstance(item, items.Compaction)}
         self._speaking: tuple[str, int] | None = None
         self._head = b""
 
@@ -119,8 +121,10 @@ class Teller:
                 | events.ReasoningDone()
                 | events.ReasoningPartDone()
                 | events.Called()
+                | events.Withdrawn()
                 | events.ToolsOpened()
                 | events.ToolDone()
+                | events.Compacted()
                 | events.TurnDone()
                 | events.Cancelled()
             ):
@@ -153,6 +157,9 @@ class Teller:
         if isinstance(item, items.Reasoning):
             self._thoughts[index] = item
             return self._thinking("started", number, item)
+        if isinstance(item, items.Compaction):
+            self._compactions.add(index)
+            return b""
         place = self._place(index)
         return _frame(
             "response.output_item.added",
@@ -163,6 +170,9 @@ class Teller:
         )
 
     def _item_done(self, number: int, index: int, item: items.Item) -> bytes:
+        if isinstance(item, items.Compaction):
+            self._compactions.add(index)
+            return b""
         if isinstance(item, items.Reasoning):
             # What began as hidden ends so, whatever became known of it since.
             begun = self._thoughts.setdefault(index, item)
@@ -193,8 +203,10 @@ class Teller:
         return _frame(name, number, index=place, output_index=place, item_id=item_id, **fields)
 
     def _place(self, index: int) -> int:
-        """The place in `output`, which has no reasoning."""
-        return index - sum(thought < index for thought in self._thoughts) if self._thoughts else index
+        """The place in `output`, which has no reasoning and no compactions."""
+        if not self._thoughts and not self._compactions:
+            return index
+        return index - sum(place < index for place in (*self._thoughts, *self._compactions))
 
 
 _DELTA: Final = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","sequence_number":'

@@ -48,6 +48,7 @@ class FunctionView(Struct, kw_only=True):
     headers: dict[str, str]
     timeout_seconds: int
     require_approval: bool
+    idempotent: bool
     enabled: bool
     metadata: dict[str, str]
     secret: str | UnsetType = UNSET
@@ -157,6 +158,7 @@ def _change(fields: Fields) -> Change:
     parameters, headers = fields.mapping("parameters"), _headers(fields)
     timeout = fields.integer("timeout_seconds", 1, MOST_SECONDS)
     approval, enabled = fields.boolean("require_approval"), fields.boolean("enabled")
+    idempotent = fields.boolean("idempotent")
     metadata = fields.metadata()
     return Change(
         name=UNSET if name is None else name,
@@ -166,6 +168,7 @@ def _change(fields: Fields) -> Change:
         headers=headers if fields.given("headers") else UNSET,
         timeout_seconds=UNSET if timeout is None else timeout,
         require_approval=UNSET if approval is None else approval,
+        idempotent=UNSET if idempotent is None else idempotent,
         enabled=UNSET if enabled is None else enabled,
         metadata=(metadata or {}) if fields.given("metadata") else UNSET,
         organization_id=fields.identifier("organization_id"),
@@ -194,6 +197,7 @@ def _view(kept: Kept[Configuration]) -> FunctionView:
         headers=dict.fromkeys(value.header_names, REDACTED),
         timeout_seconds=value.timeout_seconds,
         require_approval=value.require_approval,
+        idempotent=value.idempotent,
         enabled=value.enabled,
         metadata=value.metadata,
         previous_secret_until=value.previous.until if value.previous else None,

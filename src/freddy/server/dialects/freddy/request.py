@@ -6,8 +6,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from freddy.server.core import errors, ids
+from freddy.server.core import compaction, errors, ids
 from freddy.server.core.request import (
+    Compaction,
     ContextMode,
     Given,
     Output,
@@ -109,6 +110,7 @@ def _request(body: Fields, new_id: ids.NewId) -> Request:
         previous_response_id=previous,
         context_mode=body.choice("thread_context_mode", CONTEXT_MODES) or "recent",
         truncation=body.choice("truncation", TRUNCATIONS) or "disabled",
+        compaction=_compaction(body),
         store=store,
         stream=body.flag("stream", default=False),
         background=body.flag("background", default=False),
@@ -125,6 +127,18 @@ def _request(body: Fields, new_id: ids.NewId) -> Request:
         given=_given(body),
         echo=_echo(body, hosted_choice),
     )
+
+
+def _compaction(body: Fields) -> Compaction | None:
+    asked: Compaction | None = None
+    for place, each in body.array("context_management"):
+        entry = Fields(each, aliases.CONTEXT_MANAGEMENT, place)
+        if entry.string("type") != "compaction":
+            raise entry.wrong("type", "must be compaction")
+        if asked is not None:
+            raise errors.InvalidValue(place, "must be the only one of its type")
+        asked = Compaction(entry.integer("compact_threshold", compaction.SHORTEST))
+    return asked
 
 
 def _given(body: Fields) -> tuple[Given, ...]:

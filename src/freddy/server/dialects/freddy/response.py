@@ -284,7 +284,7 @@ def _input_images(request: Request) -> tuple[InputImage, ...]:
 
 def _deliverables_first(made: tuple[items.Item, ...], wire: tuple[views.Item, ...]) -> tuple[views.Item, ...]:
     """Images, the last message, the other messages, the rest: each in order, messages with `texts`."""
-    shown = [item for item in made if not isinstance(item, items.Reasoning)]
+    shown = [item for item in made if not isinstance(item, items.Reasoning | items.Compaction)]
     last = max((place for place, item in enumerate(shown) if isinstance(item, items.Message)), default=-1)
 
     def rank(place: int) -> int:

@@ -220,7 +220,9 @@ class Writer:
         self._functions = {tool.name: tool for tool in request.tools if isinstance(tool, toolspec.Function)}
 
     def item(self, item: items.Item) -> Item | None:
-        """None for reasoning, which is told beside the output: clients read `output[0]` as the answer."""
+        """None for reasoning, which is told beside the output, and for compactions, which are for this server: clients
+        read `output[0]` as the answer.
+        """
         match item:
             case items.Message():
                 content = tuple(self.part(part) for part in item.parts)
@@ -253,7 +255,7 @@ class Writer:
                 return ApprovalResponse("approval_response", item.id, item.request_id, item.approve, item.reason)
             case items.Other():
                 return item.data
-            case items.Reasoning():
+            case items.Reasoning() | items.Compaction():
                 return None
             case _:
                 assert_never(item)

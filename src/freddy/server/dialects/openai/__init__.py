@@ -9,6 +9,8 @@ from freddy.server.core.request import Request
 from freddy.server.core.response import Response
 from freddy.server.dialects import base
 from freddy.server.dialects.openai import errors, events, request, response
+from freddy.server.dialects.openai.compaction import decode as decode_compacted
+from freddy.server.dialects.openai.compaction import encode as encode_compacted
 from freddy.server.dialects.openai.events import EventEncoder
 from freddy.server.dialects.openai.items import (
     encode_deleted,
@@ -20,7 +22,10 @@ from freddy.server.dialects.openai.items import (
 __all__ = [
     "OPENAI",
     "EventEncoder",
+    "decode_compacted",
     "decode_counted",
+    "decode_warming",
+    "encode_compacted",
     "encode_deleted",
     "encode_input_items",
     "encode_input_tokens",
@@ -51,6 +56,11 @@ class _OpenAI:
 def decode_counted(body: bytes, new_id: NewId, *, model: str) -> Request:
     """The body of `POST /v1/responses/input_tokens`: a request that need not name a model."""
     return request.decode(body, new_id, model=model)
+
+
+def decode_warming(body: bytes, new_id: NewId) -> Request:
+    """The body of a request that only says what is to come: it need not have an input."""
+    return request.decode(body, new_id, empty=True)
 
 
 OPENAI: Final[base.Dialect] = _OpenAI()

@@ -142,6 +142,7 @@ _PROGRESS: Final = {
         "completed": _start("response.mcp_list_tools.completed"),
         "failed": _start("response.mcp_list_tools.failed"),
     },
+    "compaction": {"in_progress": _start("response.compaction.compacting")},
     "file_search": {
         "in_progress": _start("response.file_search_call.in_progress"),
         "searching": _start("response.file_search_call.searching"),
@@ -242,7 +243,15 @@ class EventEncoder:
                 return _frame(_ERROR, number, _Error(error.code, error.message, error.param, error))
             case events.Finished(ended):
                 return _lifecycle(_ending(ended), number, self._responses.encode_ended(ended))
-            case events.Called() | events.ToolsOpened() | events.ToolDone() | events.TurnDone() | events.Cancelled():
+            case (
+                events.Called()
+                | events.Withdrawn()
+                | events.ToolsOpened()
+                | events.ToolDone()
+                | events.Compacted()
+                | events.TurnDone()
+                | events.Cancelled()
+            ):
                 return b""
             case _:
                 assert_never(event)

@@ -161,6 +161,11 @@ class _FileSearch(Struct):
     status: str | None = None
 
 
+class _Compaction(Struct):
+    encrypted_content: str
+    id: str | None = None
+
+
 _HEAD = shapes.Shape(_Head)
 _MESSAGE = shapes.Shape(_Message)
 _REASONING = shapes.Shape(_Reasoning)
@@ -174,6 +179,7 @@ _MCP_CALL = shapes.Shape(_McpCall)
 _APPROVAL_REQUEST = shapes.Shape(_ApprovalRequest)
 _APPROVAL_ANSWER = shapes.Shape(_ApprovalAnswer)
 _FILE_SEARCH = shapes.Shape(_FileSearch)
+_COMPACTION = shapes.Shape(_Compaction)
 
 _ROLES: dict[str, items.Role] = {
     "user": "user",
@@ -234,6 +240,8 @@ def _item(raw: Raw, new_id: ids.NewId, at: str, renamed: Renamed, place: int) ->
             return _approval_answer(raw, new_id, at)
         case "file_search_call":
             return _file_search(raw, new_id, at, place)
+        case "compaction" | "compaction_summary":
+            return _compaction(raw, new_id, at)
         case None if head.id:
             return items.Other(head.id, "item_reference", raw)
         case None:
@@ -377,6 +385,13 @@ def _found(found: _Found, at: str) -> items.Found:
         text=found.text or "",
         attributes=filtering.attributes(found.attributes, f"{at}.attributes") if found.attributes else {},
     )
+
+
+def _compaction(raw: Raw, new_id: ids.NewId, at: str) -> items.Compaction:
+    told = _COMPACTION.read(raw, at)
+    if not told.encrypted_content:
+        raise errors.InvalidValue(f"{at}.encrypted_content", "must be what the compaction was given out with")
+    return items.Compaction(_id(told.id, new_id, ids.COMPACTION), told.encrypted_content)
 
 
 def _other(raw: Raw, given_id: str | None, kind: str, new_id: ids.NewId) -> items.Other:

@@ -129,6 +129,11 @@ class _CustomOutput(Struct, tag="custom_tool_call_output"):
     name: str | UnsetType = UNSET
 
 
+class _Compaction(Struct, tag="compaction"):
+    id: str
+    encrypted_content: str
+
+
 class _ErrorText(Struct, tag="text"):
     text: str
 
@@ -205,6 +210,7 @@ Item: TypeAlias = (
     | _McpApprovalRequest
     | _McpApprovalResponse
     | _FileSearchCall
+    | _Compaction
     | Raw
 )
 
@@ -298,6 +304,8 @@ def spell(item: items.Item, show: Show) -> Item:
             return _McpApprovalRequest(item.id, item.arguments, item.name, item.server_label or hosted.FUNCTIONS)
         case items.ApprovalAnswer():
             return _McpApprovalResponse(item.id, item.request_id, item.approve, item.reason)
+        case items.Compaction():
+            return _Compaction(item.id, item.sealed)
         case items.Other():
             return item.data
         case _:

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from freddy.server.core import errors, ids, items, request, toolspec
+from freddy.server.core import compaction, errors, ids, items, request, toolspec
 from freddy.server.dialects.openai import input as reading
 from freddy.server.dialects.openai import shapes, tools
 from freddy.server.dialects.openai.tools import ABSENT
@@ -84,6 +84,11 @@ class _Prompt(Struct):
     version: str | None = None
 
 
+class _ContextManagement(Struct):
+    type: str
+    compact_threshold: int | None = None
+
+
 class _Body(Struct):
     """Every parameter that has an effect or is handed back. What is not here is let pass in silence."""
 
@@ -109,6 +114,7 @@ class _Body(Struct):
     include: list[str] | None = None
     metadata: dict[str, str] | None = None
     truncation: str | None = None
+    context_management: list[_ContextManagement] | None = None
     previous_response_id: str | None = None
     conversation: str | _Reference | None = None
     prompt: Raw = ABSENT
@@ -128,8 +134,8 @@ _NO_OUTPUT = request.Output()
 _NO_TOOLS: tuple[tuple[toolspec.ToolSpec, ...], reading.Renamed] = (), {}
 
 
-def decode(raw: bytes, new_id: ids.NewId, *, model: str | None = None) -> request.Request:
-    """`model` is taken where the body names none."""
+def decode(raw: bytes, new_id: ids.NewId, *, model: str | None = None, empty: bool = False) -> request.Request:
+    """`model` is taken where the body names none; the input may be `empty`."""
     shapes.check_utf8(raw)
     body = _BODY.read(raw)
     model = body.model or model or ""
@@ -139,9 +145,13 @@ def decode(raw: bytes, new_id: ids.NewId, *, model: str | None = None) -> reques
     specs, renamed = tools.decode(body.tools) if body.tools else _NO_TOOLS
     choice, choice_as_written = tools.decode_choice(body.tool_choice, specs)
     include = decode_include(body.include) if body.include else ()
+    said = _input(body, new_id, renamed) if body.input or not empty else ()
+    shortened = _compaction(body.context_management) if body.context_management else None
+    if any(map(_triggers, said)):
+        said, shortened = _before_trigger(said), request.Compaction(at_once=True)
     return request.Request(
         model=model,
-        input=_input(body, new_id, renamed),
+        input=said,
         instructions=_instructions(body.instructions, new_id),
         sampling=_sampling(body, include),
         output=_output(body.text.format) if body.text and body.text.format else _NO_OUTPUT,
@@ -158,12 +168,14 @@ def decode(raw: bytes, new_id: ids.NewId, *, model: str | None = None) -> reques
         truncation=shapes.pick(_TRUNCATIONS, body.truncation, "truncation")
         if body.truncation is not None
         else "disabled",
+        compaction=shortened,
         store=body.store is not False,
         stream=body.stream is True,
         background=body.background is True,
         include=include,
         metadata=checked_metadata(body.metadata) if body.metadata else {},
         prompt=_prompt(body.prompt) if shapes.given(body.prompt) else None,
+        cache_key=body.prompt_cache_key or None,
         given=_given(body),
         echo=_echo(body, choice_as_written),
     )
@@ -207,6 +219,31 @@ def _check_together(body: _Body) -> None:
             code="invalid_value",
             details="background needs store to be true",
         )
+
+
+def _compaction(asked: list[_ContextManagement]) -> request.Compaction:
+    for place, entry in enumerate(asked):
+        at = f"context_management[{place}]"
+        if entry.type != "compaction":
+            raise errors.InvalidValue(f"{at}.type", "must be 'compaction'")
+        if place:
+            raise errors.InvalidValue(at, "must be the only one of its type")
+        threshold = entry.compact_threshold
+        if threshold is not None and threshold < compaction.SHORTEST:
+            raise errors.InvalidValue(f"{at}.compact_threshold", f"must be at least {compaction.SHORTEST}")
+    return request.Compaction(asked[0].compact_threshold)
+
+
+def _triggers(item: items.Item) -> bool:
+    return isinstance(item, items.Other) and item.type == "compaction_trigger"
+
+
+def _before_trigger(said: tuple[items.Item, ...]) -> tuple[items.Item, ...]:
+    """It is a word to this server, and no item that is kept."""
+    place = next(place for place, item in enumerate(said) if _triggers(item))
+    if place != len(said) - 1:
+        raise errors.InvalidValue(f"input[{place}]", "must be the last item of the input, as a compaction_trigger")
+    return said[:-1]
 
 
 def _input(body: _Body, new_id: ids.NewId, renamed: reading.Renamed) -> tuple[items.Item, ...]:

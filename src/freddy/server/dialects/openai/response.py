@@ -1,6 +1,6 @@
 """Owns how a response is written: what changes while it runs, and the echo of its request, which does not."""
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -37,6 +37,9 @@ class _Usage(Struct):
     output_tokens: int
     output_tokens_details: _OutputDetails
     total_tokens: int
+
+
+UsageView: TypeAlias = _Usage
 
 
 class _Conversation(Struct):
@@ -88,7 +91,7 @@ class _Echo(Struct):
     metadata: dict[str, str]
     parallel_tool_calls: bool
     presence_penalty: float
-    previous_response_id: str | None
+    previous_response_id: str | Raw | None
     prompt_cache_key: Raw | None
     reasoning: _Reasoning
     safety_identifier: Raw | None
@@ -170,7 +173,7 @@ class Encoder:
                 else None,
                 model=response.model,
                 output=[items.spell(item, show) for item in response.output],
-                usage=_spell_usage(response),
+                usage=spell_usage(response),
                 conversation=_spell_conversation(response),
             )
         )
@@ -183,7 +186,7 @@ def _spell_conversation(response: Response) -> _Conversation | UnsetType:
     return _Conversation(response.thread_id) if response.thread_id else UNSET
 
 
-def _spell_usage(response: Response) -> _Usage | None:
+def spell_usage(response: Response) -> _Usage | None:
     usage = response.usage
     if usage is None:
         # Clients take the end of a run without numbers for a broken stream.
@@ -210,7 +213,7 @@ def _spell_echo(made: request.Request) -> _Echo:
         metadata=made.metadata,
         parallel_tool_calls=made.parallel_tool_calls,
         presence_penalty=sampling.presence_penalty or 0.0,
-        previous_response_id=made.previous_response_id,
+        previous_response_id=sent.get("previous_response_id") or made.previous_response_id,
         prompt_cache_key=sent.get("prompt_cache_key"),
         reasoning=_spell_reasoning(made.reasoning),
         safety_identifier=sent.get("safety_identifier"),

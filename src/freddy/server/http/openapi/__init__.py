@@ -27,6 +27,7 @@ from freddy.server.http.openapi import (
     threads,
     usage,
     vector_stores,
+    webhooks,
 )
 from freddy.server.http.openapi.paths import OPERATIONS as _FIRST
 from freddy.server.http.openapi.paths import TAGS, Area, Operation
@@ -44,6 +45,7 @@ _AREAS: tuple[Area, ...] = (
     vector_stores.AREA,
     mcp_configurations.AREA,
     functions.AREA,
+    webhooks.AREA,
 )
 """What is not about responses, a module each."""
 OPERATIONS: tuple[Operation, ...] = (*_FIRST, *(one for area in _AREAS for one in area.operations))
@@ -139,7 +141,7 @@ def _answer(operation: Operation) -> Schema:
             "examples": {"stream": {"value": examples.stream(_DIALECTS[operation.dialect])}},
         }
     return {
-        "description": "WebSockets are not offered." if operation.status == 426 else "Done.",
+        "description": "The WebSocket is open." if operation.status == 101 else "Done.",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in (*failures.SHARED, *limited)},
         "content": content,
     }

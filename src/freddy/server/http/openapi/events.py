@@ -122,6 +122,7 @@ OPENAI = (
     Told("response.mcp_call_arguments.done", "The arguments are whole.", f"{_TOLD}, arguments"),
     Told("response.mcp_call.completed", "The tool has answered.", _TOLD),
     Told("response.mcp_call.failed", "It has not; the item says why.", _TOLD),
+    Told("response.compaction.compacting", "A summary of the conversation is being written.", _TOLD),
     Told("response.file_search_call.in_progress", "A search of files is about to begin.", _TOLD),
     Told("response.file_search_call.searching", "It has begun.", _TOLD),
     Told("response.file_search_call.completed", "It is over.", _TOLD),

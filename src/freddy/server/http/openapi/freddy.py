@@ -277,6 +277,17 @@ _REQUEST = thing(
             ("disabled", "auto"),
             default="disabled",
         ),
+        "context_management": many(
+            "`compaction` has a longer conversation shortened to a summary before it is answered. At most one entry.",
+            {
+                "type": "object",
+                "properties": {
+                    "type": {"const": "compaction"},
+                    "compact_threshold": whole("Tokens; three quarters of what the model reads by itself.", 1000),
+                },
+                "required": ["type"],
+            },
+        ),
         "stream": flag("Answer with server-sent events.", default=False),
         "background": flag("Answer at once with `queued`; the response is made while nobody listens.", default=False),
         "store": flag("`false` keeps nothing: no response to get, no thread, nothing to go on from.", default=True),

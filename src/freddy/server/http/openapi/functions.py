@@ -66,6 +66,10 @@ def _components() -> dict[str, Schema]:
         },
         "timeout_seconds": whole("How long an answer is waited for.", 1, MOST_SECONDS, default=SECONDS),
         "require_approval": flag("Whether somebody must approve each call, whatever requests say.", default=False),
+        "idempotent": flag(
+            "Whether a call that may have been made before a crash can be made again. Where not, somebody is asked.",
+            default=True,
+        ),
         "enabled": flag("Whether requests may use it.", default=True),
         "metadata": METADATA,
         "organization_id": text("Whose it is; the key implies one."),

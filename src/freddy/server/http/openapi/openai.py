@@ -1,11 +1,13 @@
 """The schemas of /v1/responses and /v1/models."""
 
+from freddy.server.dialects.openai.compaction import Compacted
 from freddy.server.dialects.openai.errors import Error
 from freddy.server.dialects.openai.errors import _Body as ErrorBody
 from freddy.server.dialects.openai.input import (
     _ApprovalAnswer,
     _ApprovalRequest,
     _Call,
+    _Compaction,
     _FileSearch,
     _McpCall,
     _McpTools,
@@ -44,8 +46,9 @@ _HANDED_BACK: dict[type, tuple[str, str]] = {
     _McpCall: ("OpenAIInputMcpCall", "mcp_call"),
     _McpTools: ("OpenAIInputMcpTools", "mcp_list_tools"),
     _FileSearch: ("OpenAIInputFileSearch", "file_search_call"),
+    _Compaction: ("OpenAIInputCompaction", "compaction"),
 }
-"""The items that have to do with tools of this server: their components, and their types."""
+"""The items that this server makes sense of when they are handed back: their components, and their types."""
 
 
 def components() -> dict[str, Schema]:
@@ -76,7 +79,7 @@ def components() -> dict[str, Schema]:
         found[name]["required"] = ["type", *found[name].get("required", ())]
     found["OpenAIRequest"]["required"] = ["model"]
     written = Types(found, "OpenAI", words=_WORDS, names=names)
-    for kind in (_Head, _Echo, _List, _Deleted, _InputTokens, ErrorBody):
+    for kind in (_Head, _Echo, _List, _Deleted, _InputTokens, Compacted, ErrorBody):
         written.add(kind)
     found["OpenAIInputItem"] = {
         "description": "An item of the input; a message needs no `type`. Other kinds are kept and "
@@ -139,6 +142,9 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "truncation": word(
             "An input that is too long fails, or loses its oldest exchanges (`auto`).", ("disabled", "auto")
         ),
+        "context_management": many(
+            "How a long conversation is kept short. At most one entry.", ref("OpenAISentContextManagement")
+        ),
         "previous_response_id": {"description": "The response to go on from. Not together with `conversation`."},
         "conversation": {"description": "The thread to go on with: one of /v1/threads, there already. Another is 404."},
         "prompt": {"type": "object", "description": "A prompt template. " + _NONE_YET},
@@ -148,6 +154,20 @@ _WORDS: dict[str, dict[str, Schema]] = {
             for name in ("user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention")
         },
         "access_programs": {"type": "object", "description": _PASSED_ON},
+    },
+    "OpenAISentContextManagement": {
+        "type": word("", ("compaction",)),
+        "compact_threshold": whole("Tokens; three quarters of what the model reads by itself.", 1000),
+    },
+    "OpenAIInputCompaction": {
+        "encrypted_content": {"description": "As it was given out."},
+    },
+    "OpenAICompacted": {
+        "id": {"description": "What `previous_response_id` may name to go on from it."},
+        "object": {"const": "response.compaction"},
+        "created_at": {"description": "Unix seconds."},
+        "output": {"description": "The user's messages that are kept, then one compaction: pass them on as they are."},
+        "usage": {"description": "What the summary took."},
     },
     "OpenAIMcpServer": {
         "server_label": text("What you call the server; unique in the request.", pattern="^[a-zA-Z][a-zA-Z0-9_-]*$"),

@@ -17,6 +17,7 @@ Tag: TypeAlias = Literal[
     "Prompts",
     "MCP configurations",
     "Functions",
+    "Webhooks",
     "Models",
     "Files",
     "Vector stores",
@@ -38,6 +39,8 @@ TAGS: dict[Tag, str] = {
     "Prompts": "Templates with variables, in versions.",
     "MCP configurations": "Servers of tools that requests name by `configuration_id`, with their credentials.",
     "Functions": "What this server calls for models, at addresses that the organization registered.",
+    "Webhooks": "Addresses that are told when responses in the background have ended. The paths `/v1/webhook_endpoints` are "
+    "for the official `openai` clients.",
     "Models": "Who can answer.",
     "Files": "What requests name by `file_id`. The first paths have OpenAI's shapes, the others the platform's.",
     "Vector stores": "Files that are found by what they say. The first paths have OpenAI's shapes, the others the "
@@ -51,7 +54,14 @@ TAGS: dict[Tag, str] = {
 }
 _WRITE, _ONE = (400, 413, 422), (404,)
 _MODEL = (404, 409, 429, 502, 504)
-_OPENAI_PATHS = ("/v1/responses", "/v1/files", "/v1/conversations", "/v1/vector_stores")
+_OPENAI_PATHS = (
+    "/v1/responses",
+    "/v1/files",
+    "/v1/conversations",
+    "/v1/vector_stores",
+    "/v1/webhook_endpoints",
+    "/v1/webhook_event_types",
+)
 
 
 class Operation(Struct, frozen=True, kw_only=True):
@@ -177,11 +187,16 @@ OPERATIONS = (
         path=_OPENAI,
         name="connectResponses",
         tag="OpenAI dialect",
-        title="WebSocket (not offered)",
-        says="Clients that ask for a WebSocket get 426 and go back to POST; any other GET gets 405.",
-        status=426,
-        answer="OpenAIError",
-        statuses=(405,),
+        title="Open a WebSocket",
+        says="With the headers `Connection: Upgrade` and `Upgrade: websocket`, as OpenAI has it. Text frames such as "
+        '`{"type": "response.create", "stream_id": "main", "model": …, "input": …}`, with the parameters of the POST, '
+        "are answered with the events of its stream, one in a frame, each with the `stream_id` of its request. Requests "
+        "of a lane follow each other, those of different lanes are answered at once. `response.cancel` stops a response "
+        "and `response.steer` adds to one; with `generate: false` nothing is asked of a model. A `previous_response_id` "
+        "may be that of a response with `store: false` of the same connection. What cannot be answered is an event "
+        "`error` with its `status`. A request that lost its header `Connection` on the way gets 426.",
+        status=101,
+        statuses=(400, 403, 405),
     ),
     Operation(
         method="post",
@@ -194,6 +209,19 @@ OPERATIONS = (
         requests={"text": examples.OPENAI_REQUESTS["text"]},
         answer="OpenAIInputTokens",
         statuses=(*_WRITE, 404, 502, 504),
+    ),
+    Operation(
+        method="post",
+        path=_OPENAI + "/compact",
+        name="compactResponse",
+        tag="OpenAI dialect",
+        title="Compact a conversation",
+        says="The model writes a summary of the conversation. The answer stands for it: hand it back as input, or go "
+        "on from its id.",
+        body="OpenAIRequest",
+        requests={"text": examples.OPENAI_REQUESTS["text"]},
+        answer="OpenAICompacted",
+        statuses=_WRITE + _MODEL,
     ),
     Operation(
         method="get",

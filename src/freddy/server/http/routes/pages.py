@@ -1,14 +1,12 @@
 """The paths that tell where to go: for programs as JSON, for people as pages."""
 
+import asyncio
 from html import escape
 
 import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from freddy.server.http import openapi
-from freddy.server.http.openapi import reference
-from freddy.server.http.openapi.style import page
 from freddy.server.http.replies import send_json
 
 _LINKS = {
@@ -46,13 +44,20 @@ class PageRoutes:
         await send_json(send, msgspec.json.encode(told), headers={"vary": "accept"})
 
     async def docs(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        await _send_page(send, reference.rendered(self._version))
+        from freddy.server.http.openapi import reference  # noqa: PLC0415 — 4 MB of descriptions that few ask for
+
+        await _send_page(send, await asyncio.to_thread(reference.rendered, self._version))
 
     async def openapi(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        from freddy.server.http import openapi  # noqa: PLC0415 — as above
+
         # Pages of other places may read it: documentation tools do, and it holds no secret.
-        await send_json(send, openapi.encoded(self._version), headers={"access-control-allow-origin": "*"})
+        document = await asyncio.to_thread(openapi.encoded, self._version)
+        await send_json(send, document, headers={"access-control-allow-origin": "*"})
 
     def _index_page(self, address: str) -> bytes:
+        from freddy.server.http.openapi.style import page  # noqa: PLC0415 — as above
+
         key = "" if self._development else "  -H 'Authorization: Bearer YOUR_API_KEY' \\\n"
         curl = (
             f"curl {address}/v1/model/response \\\n{key}"

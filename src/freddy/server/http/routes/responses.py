@@ -73,6 +73,21 @@ class ResponseRoutes:
         counted = await self._responses.count(request, caller)
         await send_json(send, openai.encode_input_tokens(counted))
 
+    async def compact(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sent = await body.read(scope, receive, limit=self._max_body_bytes)
+        request = openai.decode_compacted(sent, self._ids.new)
+        caller = require(scope["caller"], "responses:write")
+        started = await self._responses.start(request, caller)
+        scope["told"] = started.headers
+        ended = await self._ended(started.response, receive)
+        if ended.status == "completed":
+            messages = await self._responses.kept_messages(ended, caller)
+            await send_json(send, openai.encode_compacted(ended, messages))
+            return
+        failure = ended.failure or errors.Internal("The compaction was stopped").as_failure()
+        status, answer = openai.OPENAI.encode_error(failure)
+        await send_json(send, answer, status=status, headers=headers(failure))
+
     async def get(self, scope: Scope, receive: Receive, send: Send, *, dialect: Dialect) -> None:
         query = HttpRequest(scope).query_params
         caller = require(scope["caller"], "responses:read")
@@ -134,6 +149,15 @@ class ResponseRoutes:
         await send_json(send, openai.encode_input_items(found, has_more=more, encrypted=encrypted, results=results))
 
     async def _whole(self, response: Response, receive: Receive, send: Send, *, dialect: Dialect) -> None:
+        ended = await self._ended(response, receive)
+        if ended.status == "failed" and ended.failure is not None:
+            status, answer = dialect.encode_error(ended.failure)
+            await send_json(send, answer, status=status, headers=headers(ended.failure))
+            return
+        await send_json(send, dialect.encode_response(ended))
+
+    async def _ended(self, response: Response, receive: Receive) -> Response:
+        """The response when it has ended."""
         ended: Response | None = None
         try:
             async with self._hangups.watch(receive), aclosing(self._responses.follow(response)) as batches:
@@ -146,11 +170,7 @@ class ResponseRoutes:
             raise
         assert ended is not None
         self._responses.release(ended)
-        if ended.status == "failed" and ended.failure is not None:
-            status, answer = dialect.encode_error(ended.failure)
-            await send_json(send, answer, status=status, headers=headers(ended.failure))
-            return
-        await send_json(send, dialect.encode_response(ended))
+        return ended
 
     async def _stream(
         self,

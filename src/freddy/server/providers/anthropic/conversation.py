@@ -54,8 +54,8 @@ def messages(asked: tuple[items.Readable, ...], profile: Profile, *, thinks: boo
                 thought = marks.block(profile.provider, item.encrypted) if thinks else None
                 if thought is not None:
                     writer.add("assistant", thought)
-            case items.Message() | items.Other():
-                pass  # `system` has the former, the wire has no place for the latter.
+            case items.Message() | items.Compaction() | items.Other():
+                pass  # `system` has the former, the wire has no place for the others.
             case _:
                 assert_never(item)
     return writer.close()

@@ -49,7 +49,7 @@ def messages(turn: Turn, profile: Profile, facts: Facts, *, words: str = "") -> 
                 speaking.output(item)
             case items.Reasoning():
                 speaking.think(item)
-            case items.Other():
+            case items.Compaction() | items.Other():
                 pass  # The chat wire has no place for it.
             case _:
                 assert_never(item)

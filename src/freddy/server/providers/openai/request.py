@@ -116,6 +116,8 @@ def _input(said: tuple[items.Readable, ...], profile: Profile, *, reasons: bool)
                 thought = seal.reopen(profile.provider, item.encrypted) if reasons else None
                 if thought is not None and _leads_on(said[place + 1 :]):
                     told.append(_thought(item, thought))
+            case items.Compaction():
+                told.append({"type": "compaction", "id": item.id, "encrypted_content": item.sealed})
             case items.Other():
                 pass  # Kept for the caller: what OpenAI's own tools left behind is only good where it is stored.
             case _:

@@ -18,6 +18,8 @@ _PIECE = 5 * 1024 * 1024
 """Bytes that are sent at once: the least that S3 takes. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 _AT_ONCE = 2
 _READ = 256 * 1024
+_AGAIN_SECONDS = 2.0
+"""When a caller may come back."""
 
 
 class ObjectBlobs:
@@ -87,7 +89,9 @@ class ObjectBlobs:
             # The vendor's own words have addresses and no secrets; they are for the operator alone.
             _log.error("blobs_failed", extra={"what": what, "place": self._place, "reason": str(error)[:500]})
             raise errors.StorageUnavailable(
-                "The store of files cannot be reached or refuses to work", details="the server's log says why"
+                "The store of files cannot be reached or refuses to work",
+                details="the server's log says why",
+                retry_after=_AGAIN_SECONDS,
             ) from error
 
 

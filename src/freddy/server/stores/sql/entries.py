@@ -72,7 +72,7 @@ _FEWER = Statement(
 
 
 def messages(of: Sequence[items.Item]) -> int:
-    return sum(isinstance(item, items.Message) for item in of)
+    return sum(isinstance(item, items.Message) and not items.is_broken_off(item) for item in of)
 
 
 async def append(

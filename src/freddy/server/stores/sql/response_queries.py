@@ -129,7 +129,6 @@ def _whole(links: sa.FromClause) -> tuple[Statement, Statement]:
 
 CHAIN, CHAIN_PARTS = _whole(_links)
 CHAIN_START, CHAIN_START_PARTS = _whole(_first_links)
-UNFINISHED = Statement(sa.select(_responses.c.id, _responses.c.outcome).where(tables.UNFINISHED))
 FAIL = Statement(
     _responses.update()
     .where(_responses.c.id == param("id"))

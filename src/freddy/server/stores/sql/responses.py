@@ -151,15 +151,6 @@ class SqlResponses:
 
         return await self._database.read(work)
 
-    async def fail_unfinished(self, response_ids_alive: Sequence[str], now: int) -> int:
-        alive = frozenset(response_ids_alive)
-
-        async def work(connection: Connection) -> int:
-            unfinished = await connection.all(queries.UNFINISHED)
-            return await fail(connection, [row for row in unfinished if row[0] not in alive], now)
-
-        return await self._database.write(work)
-
 
 def opening(response: Response, performer: str | None = None) -> Work[int]:
     """What `ResponseStore.open` does. Returns the place of the response in the order of all."""

@@ -70,6 +70,8 @@ class Outcome(Struct, frozen=True, omit_defaults=True):
     partial: bool = False
 
 
+BROKEN_OFF = "broken_off"
+"""The type of what is kept for its place alone: it is no message, for one."""
 _encoder = msgspec.json.Encoder()
 _item: msgspec.json.Decoder[items.Item] = msgspec.json.Decoder(items.Item)
 _request = msgspec.json.Decoder(request.Request)
@@ -95,7 +97,7 @@ def item_row(
         "position": position,
         "id": value.id,
         "organization_id": organization_id,
-        "type": type_name(value),
+        "type": BROKEN_OFF if items.is_broken_off(value) else type_name(value),
         "data": text(value),
     }
 

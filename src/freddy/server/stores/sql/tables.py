@@ -617,15 +617,29 @@ webhook_deliveries = sa.Table(
 )
 UNDELIVERED = sa.text("status = 'pending'")
 sa.Index(
-    "ix_webhook_deliveries_undelivered",
+    "ix_webhook_deliveries_due",
     webhook_deliveries.c.next_at,
+    sqlite_where=UNDELIVERED,
+    postgresql_where=UNDELIVERED,
+)
+sa.Index(
+    "ix_webhook_deliveries_undelivered",
     webhook_deliveries.c.webhook_id,
+    webhook_deliveries.c.next_at,
     sqlite_where=UNDELIVERED,
     postgresql_where=UNDELIVERED,
 )
 DELIVERY_OVER = webhook_deliveries.c.ended_at.is_not(None)
 sa.Index(
     "ix_webhook_deliveries_ended_at",
+    webhook_deliveries.c.ended_at,
+    sqlite_where=DELIVERY_OVER,
+    postgresql_where=DELIVERY_OVER,
+)
+sa.Index(
+    "ix_webhook_deliveries_over",
+    webhook_deliveries.c.webhook_id,
+    webhook_deliveries.c.status,
     webhook_deliveries.c.ended_at,
     sqlite_where=DELIVERY_OVER,
     postgresql_where=DELIVERY_OVER,

@@ -137,7 +137,7 @@ def _described(name: str, work: Any) -> tuple[Function, Read]:  # noqa: ANN401
     else:
         parameters, read = Raw(msgspec.json.encode(schema)), _as_told
     functions.check_parameters(parameters)
-    return Function(name, description, parameters), read
+    return Function(name, description, parameters, once=getattr(work, "idempotent", True) is False), read
 
 
 def _as_told(arguments: str, _asker: Asker) -> dict[str, Any]:

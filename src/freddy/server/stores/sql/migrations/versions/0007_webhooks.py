@@ -41,20 +41,19 @@ def upgrade() -> None:
             ["webhook_id"], ["records.id"], name="fk_webhook_deliveries_records", ondelete="CASCADE"
         ),
     )
-    op.create_index(
-        "ix_webhook_deliveries_ended_at",
-        "webhook_deliveries",
-        ["ended_at"],
-        sqlite_where=sa.text("ended_at IS NOT NULL"),
-        postgresql_where=sa.text("ended_at IS NOT NULL"),
-    )
-    op.create_index(
-        "ix_webhook_deliveries_undelivered",
-        "webhook_deliveries",
-        ["next_at", "webhook_id"],
-        sqlite_where=sa.text("status = 'pending'"),
-        postgresql_where=sa.text("status = 'pending'"),
-    )
+    for name, columns, condition in (
+        ("ix_webhook_deliveries_due", ["next_at"], "status = 'pending'"),
+        ("ix_webhook_deliveries_ended_at", ["ended_at"], "ended_at IS NOT NULL"),
+        ("ix_webhook_deliveries_over", ["webhook_id", "status", "ended_at"], "ended_at IS NOT NULL"),
+        ("ix_webhook_deliveries_undelivered", ["webhook_id", "next_at"], "status = 'pending'"),
+    ):
+        op.create_index(
+            name,
+            "webhook_deliveries",
+            columns,
+            sqlite_where=sa.text(condition),
+            postgresql_where=sa.text(condition),
+        )
     op.create_index(
         "ix_webhook_deliveries_webhook_id_created_at_event_id",
         "webhook_deliveries",
