@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freddy.server.core import errors, items, toolspec
-from freddy.server.core.request import Output, PromptRef, Reasoning, Request, Sampling, Schema, ThreadRef
+from freddy.server.core.request import Compaction, Output, PromptRef, Reasoning, Request, Sampling, Schema, ThreadRef
 from freddy.server.dialects.freddy import FREDDY, aliases, threads
 from freddy_fakes import CountingIds
 from promises import promise
@@ -71,6 +71,7 @@ def test_a_request_may_say_everything():
         "thread": {"id": "thrd_x", "metadata": {"k": "v"}},
         "thread_context_mode": "smart",
         "truncation": "auto",
+        "context_management": [{"type": "compaction", "compact_threshold": 2000}],
         "store": True,
         "stream": True,
         "background": True,
@@ -106,6 +107,7 @@ def test_a_request_may_say_everything():
             thread=ThreadRef("thrd_x", {"k": "v"}),
             context_mode="smart",
             truncation="auto",
+            compaction=Compaction(2000),
             stream=True,
             background=True,
             include=("all", "usage.detailed"),
@@ -182,6 +184,7 @@ SPELLED = {
                 "thread_context_mode": "full",
                 "previous_response_id": "resp_1",
                 "truncation": "auto",
+                "context_management": [{"type": "compaction", "compact_threshold": 2000}],
                 "stream": True,
                 "background": True,
                 "store": False,

@@ -84,6 +84,7 @@ def test_every_parameter_has_its_place():
         truncation="auto",
         thread=ThreadRef("conv_1", must_exist=True),
         prompt=PromptRef("pmpt_1", version="2"),
+        cache_key="k",
         context_mode="full",
         given=("context_mode", "logprobs", "max_tool_calls", "output", "parallel_tool_calls", "store", "truncation"),
         echo={

@@ -330,7 +330,5 @@ def is_broken_off(item: Item) -> bool:
             return True
         case FunctionCall(arguments=""):
             return True
-        case Compaction(sealed="", summary=""):
-            return True
         case _:
             return False

@@ -43,7 +43,7 @@ def readable(said: Sequence[items.Item]) -> tuple[items.Readable, ...]:
             case items.ApprovalAnswer():
                 telling.flush()  # what was called behind it was not called with what stands before it
             case items.Compaction():
-                if not items.is_broken_off(item):
+                if item.sealed or item.summary:  # else it was broken off
                     telling.other(compaction.spoken(item))
             case items.McpTools() | items.HostedCall() | items.ApprovalRequest() | items.FunctionCall():
                 continue

@@ -1,6 +1,6 @@
 """Lets callers follow a run, wherever it is performed: live, from its log, or over again when it has ended."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from freddy.server.core import events, log
@@ -16,7 +16,10 @@ _PAGE = 200
 
 
 class Following:
-    """`poll_seconds` pass between two looks at a run that some other process performs, where nothing is heard of it."""
+    """`poll_seconds` pass between two looks at a run that some other process performs, where nothing is heard of it.
+
+    Once `is_closing`, whoever follows such a run hears no more of it, and follows it from elsewhere.
+    """
 
     def __init__(
         self,
@@ -25,8 +28,10 @@ class Following:
         store: ResponseStore,
         runs: RunStore,
         signals: Signals,
+        is_closing: Callable[[], bool] = lambda: False,
         poll_seconds: float = 0.5,
     ) -> None:
+        self._is_closing = is_closing
         self._channel = channel
         self._store = store
         self._runs = runs
@@ -54,6 +59,8 @@ class Following:
                     async with aclosing(replay.follow(current, after)) as batches:
                         async for batch in batches:
                             yield batch
+                    return
+                if self._is_closing():
                     return
                 await hearing.next(self._poll)
 
@@ -98,6 +105,8 @@ class Following:
                 if await self._is_over(response):
                     for entry in await self._runs.log(response.id, after=place):
                         yield entry
+                    return
+                if self._is_closing():
                     return
                 while (told := journal.heard(await hearing.next(self._poll))) is not None and told.place <= place + 1:
                     if told.place == place + 1:

@@ -77,6 +77,7 @@ class Host:
         """Ends that the store could not take, by response: they are kept as soon as it takes something."""
         self._hurry = asyncio.Event()
         self._open = False
+        self._drained = False
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
@@ -105,6 +106,7 @@ class Host:
         for task in list(self._tasks.values()):
             task.cancel(runner.SHUTDOWN)
         await self._wait_ended()
+        self._drained = True
 
     def let_go(self) -> None:
         """Of the runs that were claimed nothing is kept or told any more."""
@@ -187,6 +189,11 @@ class Host:
     def is_open(self) -> bool:
         """Whether runs may begin."""
         return self._open
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing is, or will be, under way here any more."""
+        return self._drained
 
     @property
     def claimed(self) -> int:

@@ -11,6 +11,7 @@ from freddy.server.runtime.worker import Pace
 from freddy.server.stores.signals.memory import MemorySignals
 
 _ALONE_POLL_SECONDS = 30.0
+_ALONE_FOLLOW_SECONDS = 1.0
 """Where no other process can do anything, whatever happens is told."""
 
 
@@ -24,6 +25,11 @@ def pace(settings: Settings) -> Pace:
         poll=max(told.poll_seconds, _ALONE_POLL_SECONDS) if alone else told.poll_seconds,
         alone=alone,
     )
+
+
+def follow_seconds(settings: Settings) -> float:
+    told = settings.background.poll_seconds
+    return max(told, _ALONE_FOLLOW_SECONDS) if is_alone(settings) else told
 
 
 def is_alone(settings: Settings) -> bool:

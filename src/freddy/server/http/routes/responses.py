@@ -168,7 +168,9 @@ class ResponseRoutes:
         except ClientGone:
             await self._leave(response)
             raise
-        assert ended is not None
+        if ended is None:
+            # Somebody else writes it, and this server stops.
+            raise errors.ShuttingDown("The server is stopping", retry_after=1)
         self._responses.release(ended)
         return ended
 

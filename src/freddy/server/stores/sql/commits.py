@@ -106,9 +106,12 @@ def commit(connection: sqlite3.Connection, works: Sequence[Work[Any]], *, tries:
 
 
 def _commit_guarded(connection: sqlite3.Connection, works: Sequence[Work[Any]], *, tries: int) -> list[Outcome]:
-    """The same with a savepoint before each work. It costs as much as a small work, and few works fail."""
+    """The same with a savepoint before each work: those cost as much as a small work, and few works fail."""
     try:
         _begin(connection, tries)
+    except sqlite3.Error as error:
+        return [Outcome(error=faults.translated(error))] * len(works)
+    try:
         outcomes = [_attempt(connection, work) for work in works]
         connection.execute("COMMIT")
     except Exception:  # noqa: BLE001 — the commit's, or of a work that made SQLite give up all of it

@@ -32,7 +32,8 @@ _due = sa.and_(tables.UNDELIVERED, _deliveries.c.next_at <= param("now"))
 _WAITING = Statement(
     sa.select(_deliveries.c.webhook_id, _deliveries.c.organization_id)
     .where(_due)
-    .group_by(_deliveries.c.webhook_id, _deliveries.c.organization_id)
+    # In this order: grouped by the webhook first, SQLite would look at all that is pending, due or not.
+    .group_by(_deliveries.c.organization_id, _deliveries.c.webhook_id)
     .order_by(sa.case((_deliveries.c.webhook_id > param("after"), 0), else_=1), _deliveries.c.webhook_id)
     .limit(param("limit"))
 )
@@ -73,7 +74,11 @@ _AGAIN = Statement(
 )
 _delivered = (
     sa.select(sa.func.max(_deliveries.c.ended_at))
-    .where(_deliveries.c.webhook_id == param("webhook_id"), _deliveries.c.status == sa.literal_column("'delivered'"))
+    .where(
+        _deliveries.c.webhook_id == param("webhook_id"),
+        _deliveries.c.status == sa.literal_column("'delivered'"),
+        tables.DELIVERY_OVER,
+    )
     .scalar_subquery()
 )
 _FAILING_SINCE = Statement(
