@@ -323,7 +323,7 @@ class MemoryRuns:
         log.append(entry)
         return False
 
-    async def release(self, claim: RunClaim) -> None:
+    async def release(self, claim: RunClaim, *, lost: bool = False) -> None:
         run = self._runs[claim.response_id]
         if run.claim == claim and not run.over:
             run.claim = None

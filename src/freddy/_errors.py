@@ -18,7 +18,8 @@ FreddyError
 ├── APIConnectionError            no answer came
 │   ├── APITimeoutError           no answer came in time
 │   └── StreamInterruptedError    a stream ended before its terminal event
-└── InvalidResponseError          the answer was not what the API promises
+├── InvalidResponseError          the answer was not what the API promises
+└── InvalidSignatureError         what came to a webhook was not signed with its secret
 """
 
 from collections.abc import Mapping
@@ -166,6 +167,10 @@ class InvalidResponseError(FreddyError):
         self.status = status
         self.request_id = request_id
         self.body = body
+
+
+class InvalidSignatureError(FreddyError):
+    """What came to a webhook was not signed with its secret, or not just now."""
 
 
 BY_STATUS: Mapping[int, type[APIError]] = {

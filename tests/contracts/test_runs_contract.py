@@ -360,6 +360,9 @@ async def test_a_run_tells_how_many_died_with_it(runs: RunStore) -> None:
     await runs.release(found.claim)
     [found] = await runs.claim(ONE, most=1)
     assert found.losses == 3
+    await runs.release(found.claim, lost=True)
+    [found] = await runs.claim(ONE, most=1)
+    assert found.losses == 4
 
 
 async def test_who_has_a_run_hears_that_it_is_to_stop(runs: RunStore) -> None:

@@ -13,7 +13,6 @@ FreddyError                    status  type                        code
 │   └── ModelNotFound             404                              model_not_found
 ├── MethodNotAllowed              405  invalid_request_error       method_not_allowed
 ├── Conflict                      409  invalid_request_error       conflict
-├── ClaimLost                     409  invalid_request_error       claim_lost (of a run: no caller is told)
 ├── TooLarge                      413  invalid_request_error       request_too_large
 ├── UnsupportedMediaType          415  invalid_request_error       unsupported_media_type
 ├── RateLimited                   429  rate_limit_error            rate_limit_exceeded
@@ -229,12 +228,8 @@ class LimitsUnavailable(StorageUnavailable):
     default_code = "limits_unavailable"
 
 
-class ClaimLost(FreddyError):
+class ClaimLost(Exception):
     """Somebody else performs the run now, or it is over. No caller is told so: whoever meets this lets go."""
-
-    status = 409
-    type = "invalid_request_error"
-    default_code = "claim_lost"
 
 
 class ShuttingDown(FreddyError):

@@ -25,7 +25,8 @@ class Claim(Struct, frozen=True):
 class Claimed(Struct, frozen=True):
     """`response` has its input and no output. `plan` is what whoever accepted the run put down for who performs it.
 
-    `stop` is how somebody wants it to be stopped, where somebody does. `losses` tells how many who had it were buried.
+    `stop` is how somebody wants it to be stopped, where somebody does. `losses` tells how many who had it were buried, or
+    could not go on.
     """
 
     claim: Claim
@@ -94,8 +95,11 @@ class RunStore(Protocol):
         """Keeps the end as `ResponseStore.finish` does; the run is over, its log stays. Again, it changes nothing."""
         ...
 
-    async def release(self, claim: Claim) -> None:
-        """Gives a run back that somebody else may go on with. One that is not claimed any more stays as it is."""
+    async def release(self, claim: Claim, *, lost: bool = False) -> None:
+        """Gives a run back that somebody else may go on with. One that is not claimed any more stays as it is.
+
+        `lost`: whoever had it could not go on, which counts as a loss.
+        """
         ...
 
     async def log(self, response_id: str, *, after: int = -1, most: int = 1000) -> Sequence[Entry]:

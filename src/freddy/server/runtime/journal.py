@@ -50,7 +50,7 @@ class Journal:
         self._more = asyncio.Event()
         self._turn = asyncio.Lock()
         self._lost = False
-        self._failure: errors.FreddyError | None = None
+        self._failure: Exception | None = None
 
     async def keep(self, run: Run, batch: Sequence[events.Event]) -> None:  # noqa: ARG002
         """Keeps the batch, or has it kept soon: what matters is kept when it returns. May be repeated."""
@@ -83,7 +83,7 @@ class Journal:
             self._more.clear()
             try:
                 await self._write()
-            except errors.FreddyError as error:
+            except (errors.FreddyError, errors.ClaimLost) as error:
                 self._failure = error
                 return
             self._tell_kept()

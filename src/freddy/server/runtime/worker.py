@@ -21,8 +21,8 @@ from freddy.server.runtime.host import Host
 from freddy.server.runtime.journal import Journal
 from freddy.server.runtime.prepare import Preparation, Prepared
 
-MOST_LOSSES = 10
-"""A run that so many died with may be what they died of."""
+MOST_LOSSES = 5
+"""A run that so many died with, or gave back, may be what they died of."""
 _AWAY_SECONDS = 2.0
 """After what is needed was found to be away, nothing is claimed for so long."""
 _PAGE = 500
@@ -128,7 +128,8 @@ class Worker:
         # Whoever performs it asks for leave again.
         await admission.release()
         if claim is not None:
-            await self._runs.release(claim)
+            with contextlib.suppress(errors.FreddyError, errors.ClaimLost):
+                await self._runs.release(claim)
         self._signals.tell(QUEUED)
 
     @contextlib.contextmanager
@@ -181,7 +182,7 @@ class Worker:
             return True
         finally:
             self._taking_up.discard(claim.response_id)
-        with contextlib.suppress(errors.FreddyError):
+        with contextlib.suppress(errors.FreddyError, errors.ClaimLost):
             await self._runs.release(claim)
         return False
 
@@ -267,7 +268,8 @@ class Worker:
         strays = frozenset(heard.held) - known if not self._coming else frozenset()
         for response_id in strays & self._strays:
             _log.warning("claim_given_back", extra={"response_id": response_id})
-            await self._runs.release(Claim(response_id, "", self.id, heard.held[response_id]))
+            with contextlib.suppress(errors.ClaimLost):
+                await self._runs.release(Claim(response_id, "", self.id, heard.held[response_id]), lost=True)
         self._strays = strays
 
     async def _hear_stops(self) -> None:

@@ -151,8 +151,9 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "stream_options": {"description": "`include_obfuscation: false` leaves out the padding of deltas."},
         **{
             name: {"description": _PASSED_ON}
-            for name in ("user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention")
+            for name in ("user", "safety_identifier", "prompt_cache_retention")
         },
+        "prompt_cache_key": {"description": "Requests that have it in common begin alike: one upstream answers them."},
         "access_programs": {"type": "object", "description": _PASSED_ON},
     },
     "OpenAISentContextManagement": {

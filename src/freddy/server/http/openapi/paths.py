@@ -190,11 +190,11 @@ OPERATIONS = (
         title="Open a WebSocket",
         says="With the headers `Connection: Upgrade` and `Upgrade: websocket`, as OpenAI has it. Text frames such as "
         '`{"type": "response.create", "stream_id": "main", "model": …, "input": …}`, with the parameters of the POST, '
-        "are answered with the events of its stream, one in a frame, each with the `stream_id` of its request. Requests "
-        "of a lane follow each other, those of different lanes are answered at once. `response.cancel` stops a response "
-        "and `response.steer` adds to one; with `generate: false` nothing is asked of a model. A `previous_response_id` "
-        "may be that of a response with `store: false` of the same connection. What cannot be answered is an event "
-        "`error` with its `status`. A request that lost its header `Connection` on the way gets 426.",
+        "are answered with the events of its stream, one in a frame, each with the `stream_id` of its request. "
+        "Requests of a lane follow each other, those of different lanes are answered at once. `response.cancel` stops "
+        "a response and `response.steer` adds to one; with `generate: false` nothing is asked of a model. A "
+        "`previous_response_id` may be that of a response with `store: false` of the same connection. What cannot be "
+        "answered is an event `error` with its `status`. A request that lost its header `Connection` gets 426.",
         status=101,
         statuses=(400, 403, 405),
     ),

@@ -90,9 +90,9 @@ class SqlRuns:
 
         await self._database.write(work)
 
-    async def release(self, claim: Claim) -> None:
+    async def release(self, claim: Claim, *, lost: bool = False) -> None:
         async def work(connection: Connection) -> None:
-            if await connection.run(queries.RELEASE, **_held(claim)):
+            if await connection.run(queries.RELEASE, **_held(claim), losses=int(lost)):
                 return
             if not await connection.one(queries.IS_QUEUED, response_id=claim.response_id):
                 raise _lost(claim)
