@@ -18,6 +18,7 @@ from freddy.server.config import Settings
 from freddy.server.config import Upstream as UpstreamSettings
 from freddy.server.config import settings as parts
 from freddy.server.core.accounts import ApiKey, Organization, Scope
+from freddy.server.http.websockets import listening
 from freddy.server.stores.sql.accounts import SqlAccounts
 from freddy.server.stores.sql.engine import Database
 from freddy.server.wiring import House, open_house
@@ -229,8 +230,14 @@ def spelled(dialect: str, **body: Any) -> tuple[str, dict[str, Any]]:
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings, upstream: Simulator) -> AsyncIterator[Gateway]:
-    """The server as `freddy serve` runs it, but for signals, its greeting, and the pause that uvicorn ends with."""
+async def serving(settings: Settings, upstream: Simulator, **options: Any) -> AsyncIterator[Gateway]:
+    """The server as `freddy serve` runs it, but for signals, its greeting, and the pause that uvicorn ends with.
+
+    `options` are uvicorn's, in the place of those for WebSockets.
+    """
+    more = options or listening.options(
+        max_bytes=settings.server.max_body_bytes, ping_seconds=settings.server.ping_seconds
+    )
     listener = socket.create_server(("127.0.0.1", 0))
     # As the server's own has it: else every reply on a connection that is kept waits 40 ms for the client's system.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -238,8 +245,7 @@ async def serving(settings: Settings, upstream: Simulator) -> AsyncIterator[Gate
     async with open_house(settings) as house:
         config = uvicorn.Config(
             house.app,
-            http="httptools",
-            ws="none",
+            **more,
             lifespan="off",
             access_log=False,
             log_config=None,

@@ -180,7 +180,7 @@ async def test_an_unknown_model_is_not_found(gateway, upstream, streamed):
     assert upstream.calls == []
 
 
-@pytest.mark.parametrize("path", [OURS, THEIRS, "/v1/threads", "/v1/responses/input_tokens"])
+@pytest.mark.parametrize("path", [OURS, THEIRS, "/v1/threads", "/v1/responses/input_tokens", "/v1/responses/compact"])
 async def test_a_body_that_is_too_large_is_refused(opened, upstream, path):
     gateway = await opened(server=parts.Server(max_body_bytes=2048))
     large = json.dumps({"model": "stage", "input": "x" * 3000}).encode()
@@ -317,9 +317,9 @@ async def test_an_id_that_nothing_has_is_not_found(gateway, path):
     assert is_error(reply, path)["message"].endswith("not found")
 
 
-async def test_an_attempt_to_speak_over_a_websocket_is_sent_back_to_http(gateway):
+async def test_a_request_for_a_websocket_whose_way_broke_off_is_sent_back_to_http(gateway):
     headers = {
-        "connection": "upgrade",
+        # A proxy has taken away `connection: upgrade`, as most do that nobody told otherwise.
         "upgrade": "websocket",
         "sec-websocket-version": "13",
         "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
