@@ -121,6 +121,7 @@ async def test_only_the_beginning_of_a_secret_is_kept(closed):
         ("responses:write", "POST", "/v1/model/response"),
         ("responses:write", "POST", "/v1/responses"),
         ("responses:write", "POST", "/v1/responses/input_tokens"),
+        ("responses:write", "POST", "/v1/responses/compact"),
         ("responses:write", "DELETE", "/v1/responses/resp_1"),
         ("responses:write", "POST", "/v1/model/response/resp_1/cancel"),
         ("responses:read", "GET", "/v1/model/response/resp_1"),

@@ -79,7 +79,7 @@ async def test_a_call_is_a_signed_post_of_all_that_there_is_to_know(server: Func
 
 async def test_the_signature_is_that_of_the_specification():
     """The example of https://github.com/standard-webhooks/standard-webhooks has these bytes."""
-    from freddy.server.tools.functions import signing
+    from freddy.server.core import signing
 
     headers = signing.headers(
         [SECRET], message_id="msg_p5jXN8AQM9LWM0D4loKWxJek", timestamp=1614265330, body=b'{"test": 2432232314}'

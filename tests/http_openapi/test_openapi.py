@@ -227,6 +227,7 @@ def test_the_kinds_of_items_and_events_are_still_those_that_were_described():
         "HostedCall",
         "ApprovalRequest",
         "ApprovalAnswer",
+        "Compaction",
         "Other",
     }
     assert len(get_args(Event)) - len(UNTOLD) == 20
