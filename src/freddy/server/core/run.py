@@ -28,6 +28,8 @@ class Run(Struct, frozen=True, kw_only=True):
     the output where the last turn began. `parallel`: the model may make several calls at once, and they are run so.
     `answers` are those of the input, to requests for approval, that nothing was done about before.
 
+    `live`: it is told as it goes. `early`: it is kept from its beginning on, told or not.
+
     `begun`: its beginning was told. `doubtful` are the ids of calls that a process had begun which is gone: nobody
     knows whether they were made.
     """
@@ -51,6 +53,7 @@ class Run(Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...] = ()
     warnings: tuple[str, ...] = ()
     live: bool = False
+    early: bool = False
     cache_key: str | None = None
     offers: tuple[Offer, ...] = ()
     opened: bool = True

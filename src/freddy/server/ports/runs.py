@@ -25,8 +25,8 @@ class Claim(Struct, frozen=True):
 class Claimed(Struct, frozen=True):
     """`response` has its input and no output. `plan` is what whoever accepted the run put down for who performs it.
 
-    `stop` is how somebody wants it to be stopped, where somebody does. `losses` tells how many who had it were buried, or
-    could not go on.
+    `stop` is how somebody wants it to be stopped, where somebody does. `losses` tells how many who had it were buried,
+    or could not go on.
     """
 
     claim: Claim

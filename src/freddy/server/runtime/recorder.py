@@ -23,7 +23,8 @@ _log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """A run that tells nothing before its end is kept by one write, at its end; any other from its beginning on.
+    """A run that tells nothing before its end is kept by one write, at its end, unless it is to be kept early; any other
+    from its beginning on.
 
     Of a response that is not to be kept, `usage` keeps what it used.
     """
@@ -40,7 +41,7 @@ class Recorder:
         """Raises `errors.StorageUnavailable`: a run that cannot be kept does not begin."""
         response = run.response
         if response.request.store:
-            if run.live:
+            if run.live or run.early:
                 # Nothing waits before a run: it is under way as soon as it is kept.
                 await self._responses.open(replace(response, status="in_progress"))
             else:

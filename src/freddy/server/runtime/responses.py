@@ -67,7 +67,10 @@ class Responses:
         signals: Signals,
         clock: Clock,
         approvals: Approvals | None = None,
+        shared: bool = False,
     ) -> None:
+        """`shared`: other processes have the same stores."""
+        self._shared = shared
         self._clock = clock
         self._following = following
         self._worker = worker
@@ -94,8 +97,9 @@ class Responses:
             if (found := await self._again(caller.organization_id, repeat)) is not None:
                 return Started(found)
             prepared = await self._preparation.prepare(request, caller)
-            # Kept from its beginning on: another process that gets the same request has to find it.
-            prepared = replace(prepared, run=replace(prepared.run, live=True))
+            if self._shared:
+                # Another process that gets the same request has to find it.
+                prepared = replace(prepared, run=replace(prepared.run, early=True))
             await self._repeats.lead_to(prepared.run.response.id, repeat)
             repeat.response = prepared.run.response
             return await self._begin(prepared)

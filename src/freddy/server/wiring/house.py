@@ -221,6 +221,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             runs=stores.runs,
             signals=told,
             clock=clock,
+            shared=not background.is_alone(settings),
         )
         issuer = await issued(settings, people, stores.accounts, stack)
         auth = Auth(people.verifier, anonymous=here.anonymous, people=People(people.tokens, people.standings, issuer))

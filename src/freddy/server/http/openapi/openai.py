@@ -149,10 +149,7 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "conversation": {"description": "The thread to go on with: one of /v1/threads, there already. Another is 404."},
         "prompt": {"type": "object", "description": "A prompt template. " + _NONE_YET},
         "stream_options": {"description": "`include_obfuscation: false` leaves out the padding of deltas."},
-        **{
-            name: {"description": _PASSED_ON}
-            for name in ("user", "safety_identifier", "prompt_cache_retention")
-        },
+        **{name: {"description": _PASSED_ON} for name in ("user", "safety_identifier", "prompt_cache_retention")},
         "prompt_cache_key": {"description": "Requests that have it in common begin alike: one upstream answers them."},
         "access_programs": {"type": "object", "description": _PASSED_ON},
     },

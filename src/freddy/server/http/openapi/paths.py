@@ -39,8 +39,8 @@ TAGS: dict[Tag, str] = {
     "Prompts": "Templates with variables, in versions.",
     "MCP configurations": "Servers of tools that requests name by `configuration_id`, with their credentials.",
     "Functions": "What this server calls for models, at addresses that the organization registered.",
-    "Webhooks": "Addresses that are told when responses in the background have ended. The paths `/v1/webhook_endpoints` are "
-    "for the official `openai` clients.",
+    "Webhooks": "Addresses that are told when responses in the background have ended. The paths "
+    "`/v1/webhook_endpoints` are for the official `openai` clients.",
     "Models": "Who can answer.",
     "Files": "What requests name by `file_id`. The first paths have OpenAI's shapes, the others the platform's.",
     "Vector stores": "Files that are found by what they say. The first paths have OpenAI's shapes, the others the "
