@@ -23,8 +23,9 @@ _log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """A run that tells nothing before its end is kept by one write, at its end, unless it is to be kept early; any other
-    from its beginning on.
+    """A run that tells nothing before its end is kept by one write, at its end, unless it is to be kept early.
+
+    Any other is kept from its beginning on.
 
     Of a response that is not to be kept, `usage` keeps what it used.
     """
