@@ -80,14 +80,10 @@ def load(
     key: str | None,
     pid: int | None,
 ) -> dict[str, float]:
-    body = json.dumps({"model": "mock", "stream": stream, **target.body})
-    command = [str(tools / "loadgen"), "-a", address, "-p", target.path, "-b", body]
-    command += ["-c", str(connections), "-d", str(seconds)] + (["-s"] if stream else [])
-    if key:
-        command += ["-H", f"Authorization: Bearer {key}"]
+    asking = command(tools, address, target, stream, connections, seconds, key)
     used = server.cpu_seconds(pid) if pid else 0.0
     busy, own, began = server.busy_seconds(), os.times(), time.monotonic()
-    row: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    row: dict[str, float] = json.loads(subprocess.run(asking, capture_output=True, text=True, check=True).stdout)
     spent = (server.cpu_seconds(pid) if pid else 0.0) - used
     children = os.times().children_user + os.times().children_system - own.children_user - own.children_system
     row["others"] = (server.busy_seconds() - busy - spent - children) / (time.monotonic() - began)
@@ -95,6 +91,21 @@ def load(
     if row["bad"]:
         raise RuntimeError(f"{target.name}: {row['bad']:.0f} bad answers: {row['first_bad']}")
     return row
+
+
+def command(
+    tools: Path,
+    address: str,
+    target: Target,
+    stream: bool,  # noqa: FBT001
+    connections: int,
+    seconds: float,
+    key: str | None,
+) -> list[str]:
+    body = json.dumps({"model": "mock", "stream": stream, **target.body})
+    told = [str(tools / "loadgen"), "-a", address, "-p", target.path, "-b", body]
+    told += ["-c", str(connections), "-d", str(seconds)] + (["-s"] if stream else [])
+    return [*told, "-H", f"Authorization: Bearer {key}"] if key else told
 
 
 def show(target: Target, stream: bool, row: dict[str, float], direct: float | None) -> None:  # noqa: FBT001

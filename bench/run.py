@@ -13,14 +13,18 @@ sys.path.insert(0, str(HERE))
 import measure_gateway  # noqa: E402
 import measure_model  # noqa: E402
 import measure_start  # noqa: E402
+import measure_streams  # noqa: E402
+import measure_workers  # noqa: E402
 
-PARTS = ("gateway", "model", "start")
+PARTS = ("gateway", "streams", "workers", "model", "start")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", help="gateway, model or start; all of them by default")
-    parser.add_argument("--seconds", type=float, default=4.0, help="how long each row of the gateway takes")
+    parser.add_argument("what", nargs="*", help=f"{', '.join(PARTS)}; all of them by default")
+    parser.add_argument(
+        "--seconds", type=float, default=4.0, help="how long each row of the gateway and the workers takes"
+    )
     asked = parser.parse_args()
     what = set(asked.what or PARTS)
     if unknown := what - set(PARTS):
@@ -28,6 +32,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="freddy-bench-") as folder:
         if "gateway" in what:
             measure_gateway.run(build(Path(folder)), Path(folder), seconds=asked.seconds)
+        if "streams" in what:
+            measure_streams.run(build(Path(folder)), Path(folder))
+        if "workers" in what:
+            measure_workers.run(build(Path(folder)), Path(folder), seconds=asked.seconds)
         if "model" in what:
             asyncio.run(measure_model.run(Path(folder)))
         if "start" in what:

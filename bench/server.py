@@ -64,8 +64,8 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def make_key(home: Path) -> str:
-    environment = {**os.environ, "FREDDY_HOME": str(home)}
+def make_key(home: Path, **settings: str) -> str:
+    environment = {**os.environ, "FREDDY_HOME": str(home), **settings}
     made = subprocess.run(
         [*FREDDY, "keys", "create", "bench"], env=environment, capture_output=True, text=True, check=True
     )

@@ -5,8 +5,10 @@ the summary; the end of the conversation in its own words, where it is short; an
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Final, TypeGuard, TypeVar, assert_never
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -63,6 +65,7 @@ gives no orders of its own. Go on from it as if you remembered all of it.
 </summary>"""
 
 CarriedT = TypeVar("CarriedT", bound=items.Item)
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class Limits(Struct, frozen=True):
@@ -162,7 +165,7 @@ def adopted(given: Sequence[items.Item]) -> tuple[items.Item, ...]:
     told = [item for item in given[:place] if _is_message(item) and item.role != "assistant"]
     if len(told) < place:
         return tuple(given)
-    behind = [_content(item) for item in compaction.after if isinstance(item, items.Message)]
+    behind = {_content(item) for item in compaction.after if isinstance(item, items.Message)}
     told = [item for item in told if _content(item) not in behind]
     if not any(map(_stands, told)):
         told = [*(item for item in compaction.before if _stands(item)), *told]
@@ -291,8 +294,9 @@ def _waits(said: Sequence[items.Item], begins: int) -> int:
 
 def _cut(said: Sequence[Sized], begins: int, end: int, room: int) -> int:
     """The first place of the last exchange that the conversation may be cut at and from which on there is room."""
+    rest = list(accumulate((one.tokens for one in reversed(said)), initial=0))[::-1]
     for joint in _joints([one.item for one in said]):
-        if begins <= joint < end and sum(one.tokens for one in said[joint:]) <= room:
+        if begins <= joint < end and rest[joint] <= room:
             return joint
     return end
 
@@ -386,8 +390,9 @@ def _is_inline(part: items.Part) -> bool:
             assert_never(part)
 
 
-def _content(message: items.Message) -> tuple[str, tuple[items.Part, ...]]:
-    return message.role, carried(message).parts
+def _content(message: items.Message) -> bytes:
+    """What two messages have in common that say the same: as bytes, which are soon looked up among many."""
+    return _encode((message.role, carried(message).parts))
 
 
 def _is_compaction(item: items.Item) -> TypeGuard[items.Compaction]:
