@@ -29,6 +29,7 @@ CASES: dict[str, dict[str, Any]] = {
             "nodeSelector": {"kubernetes.io/arch": "amd64"},
             "tolerations": [{"key": "models", "operator": "Exists"}],
         },
+        "workers": {"replicas": 3, "podAnnotations": {"example.com/team": "models"}},
         "autoscaling": {"enabled": True, "maxReplicas": 20},
         "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/freddy"}},
         "ingress": {"enabled": True, "className": "nginx", "tlsSecret": "freddy-tls"},
@@ -39,11 +40,11 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "small": {
         "api": {"replicas": 1},
-        "workers": {"replicas": 0},
         "disruptionBudget": {"enabled": False},
         "migration": {"enabled": False},
         "metrics": {"annotations": False},
     },
+    "apart": {"workers": {"replicas": 2}, "metrics": {"annotations": False}},
 }
 """Name → values that differ from the chart's own."""
 

@@ -12,9 +12,12 @@ from chart_rendering import CASES, CHART, RENDERED, digest, kept, made
 from deployed import ROOT, accepted, check_variables, routes
 
 from freddy.server import config
+from freddy.server.http.apart import _HEALTH, _PATH
 from freddy.server.serving import _DELIVERY_SECONDS
 
 Json = dict[str, Any]
+LISTENS = {"freddy-api": "FREDDY_PORT", "freddy-worker": "FREDDY_METRICS_PORT"}
+"""What says on which port a process answers probes."""
 
 
 def of_kind(case: str, kind: str) -> dict[str, Json]:
@@ -99,12 +102,27 @@ def test_a_pod_may_do_nothing_that_it_need_not(pod):
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_probes_ask_paths_that_answer_without_a_key(case):
-    asked = container(pods(case)["freddy-api"])
-    (port,) = asked["ports"]
-    assert str(port["containerPort"]) == variables(pods(case)["freddy-api"])["FREDDY_PORT"]
-    probes = [asked[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")]
-    assert {(probe["path"], probe["port"]) for probe in probes} == {("/health/live", "http"), ("/health/ready", "http")}
-    assert {probe["path"] for probe in probes} <= routes()
+    for name, setting in LISTENS.items():
+        if pod := pods(case).get(name):
+            asked = container(pod)
+            (port,) = asked["ports"]
+            assert (port["name"], str(port["containerPort"])) == ("http", variables(pod)[setting])
+            assert variables(pod)["FREDDY_HOST"] == "0.0.0.0"
+            probes = [asked[f"{one}Probe"]["httpGet"] for one in ("startup", "readiness", "liveness")]
+            assert {probe["port"] for probe in probes} == {"http"}
+            assert [probe["path"] for probe in probes] == ["/health/live", "/health/ready", "/health/live"]
+            assert {probe["path"] for probe in probes} <= routes() & {*_HEALTH}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_prometheus_is_told_where_the_counts_are(case):
+    wanted = case not in ("small", "apart")
+    for name, setting in LISTENS.items():
+        if pod := pods(case).get(name):
+            told = pod["metadata"]["annotations"]
+            expected = {"scrape": "true", "port": variables(pod)[setting], "path": _PATH} if wanted else {}
+            assert {one: told[f"prometheus.io/{one}"] for one in expected} == expected
+            assert [one for one in told if one.startswith("prometheus.io/")] == [f"prometheus.io/{o}" for o in expected]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -129,11 +147,12 @@ def test_the_settings_file_is_read_without_a_complaint(case, tmp_path):
     assert not settings.development
 
 
-def test_workers_take_the_background_from_the_servers():
-    assert variables(pods("default")["freddy-api"])["FREDDY_BACKGROUND_AT_ONCE"] == "0"
-    assert "FREDDY_BACKGROUND_AT_ONCE" not in variables(pods("default")["freddy-worker"])
-    assert "freddy-worker" not in pods("small")
-    assert "FREDDY_BACKGROUND_AT_ONCE" not in variables(pods("small")["freddy-api"])
+def test_servers_perform_the_background_themselves_until_there_are_workers():
+    assert "freddy-worker" not in pods("default")
+    assert "FREDDY_BACKGROUND_AT_ONCE" not in variables(pods("default")["freddy-api"])
+    for case in ("apart", "everything"):
+        assert variables(pods(case)["freddy-api"])["FREDDY_BACKGROUND_AT_ONCE"] == "0"
+        assert "FREDDY_BACKGROUND_AT_ONCE" not in variables(pods(case)["freddy-worker"])
 
 
 @pytest.mark.parametrize("case", CASES)

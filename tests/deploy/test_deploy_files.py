@@ -165,6 +165,14 @@ def test_the_settings_of_the_compose_file_are_right(service):
     assert str(settings.store.database).split("@")[1] == "postgres:5432/freddy"
 
 
+def test_the_health_check_of_the_image_fits_a_worker_too():
+    told, image = composed()["services"]["worker"], environment("freddy")
+    assert told["environment"]["FREDDY_METRICS_PORT"] == image["FREDDY_PORT"]
+    assert "FREDDY_HOST" not in told["environment"], "the image's is an address that others reach"
+    assert image["FREDDY_HOST"] == "0.0.0.0"
+    assert "healthcheck" not in told
+
+
 def test_every_value_that_the_compose_file_asks_for_is_in_the_example():
     assert {name for name, _ in re.findall(r"\$\{(\w+)(:[^}]*)?\}", COMPOSE.read_text())} == {*_examples()}
 
@@ -231,6 +239,13 @@ def test_a_unit_starts_freddy_and_gives_it_the_time_that_a_stop_takes(path):
     assert variables["FREDDY_HOME"] == f"/var/lib/{told['StateDirectory']}"
 
 
+def test_each_unit_of_a_worker_has_a_port_of_its_own():
+    told = unit(DEPLOY / "systemd/freddy-worker@.service")["Environment"]
+    ports = [config.load(_worker(told, number), None)[0].server.metrics_port for number in range(1, 10)]
+    assert len({*ports}) == 9
+    assert not {*ports} & {None, 8000}
+
+
 def test_the_units_of_servers_and_workers_are_equally_tight():
     tight = [{name: value for name, value in unit(path).items() if _tightens(name)} for path in UNITS]
     assert len(tight) == 2
@@ -255,6 +270,10 @@ def test_systemd_takes_a_unit(path, tmp_path):
         ["systemd-analyze", "verify", "--man=no", str(copy)], check=False, capture_output=True, text=True, timeout=60
     )
     assert (said.returncode, said.stderr) == (0, "")
+
+
+def _worker(environment: str, number: int) -> dict[str, str]:
+    return dict(pair.split("=", 1) for pair in environment.replace("%i", str(number)).split())
 
 
 def _tightens(name: str) -> bool:

@@ -185,13 +185,19 @@ class _Crew:
         with contextlib.closing(theirs):
             files = [theirs, self._shared, *self._own[place : place + 1]]
             numbers = [each.fileno() for each in files]
-            process = await asyncio.create_subprocess_exec(
-                *self._command,
-                ",".join(map(str, numbers)),
-                pass_fds=numbers,
-                # Ctrl-C at a terminal goes to all processes of the group: only this one is to hear it.
-                start_new_session=True,
-            )
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *self._command,
+                    ",".join(map(str, numbers)),
+                    pass_fds=numbers,
+                    # Ctrl-C at a terminal goes to all processes of the group: only this one is to hear it.
+                    start_new_session=True,
+                )
+            except OSError as error:
+                # As where the machine has no room for one process more: those at work go on.
+                ours.close()
+                _log.error("worker_not_started", place=place, reason=error.strerror)
+                return False
         ours.setblocking(False)  # noqa: FBT003
         loop = asyncio.get_running_loop()
         worker = _Worker(process, ours, loop.time())

@@ -64,6 +64,30 @@ env:
     value: {{ .Values.shutdownSeconds | quote }}
 {{- end }}
 
+{{- /* The port `http` of servers and of workers answers them. */ -}}
+{{- define "freddy.probes" -}}
+startupProbe:
+  httpGet:
+    path: /health/live
+    port: http
+  periodSeconds: 2
+  failureThreshold: 60
+readinessProbe:
+  httpGet:
+    path: /health/ready
+    port: http
+  periodSeconds: 5
+  timeoutSeconds: 3
+  failureThreshold: 2
+livenessProbe:
+  httpGet:
+    path: /health/live
+    port: http
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+{{- end }}
+
 {{- define "freddy.mounts" -}}
 volumeMounts:
   - name: home

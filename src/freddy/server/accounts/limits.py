@@ -5,6 +5,9 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Protocol, assert_never
 
+from msgspec import structs
+from msgspec.structs import replace
+
 from freddy.server.core import errors, limits, money
 from freddy.server.core.accounts import Caller
 from freddy.server.core.limits import Limits, Month
@@ -24,6 +27,8 @@ from freddy.server.ports.world import Clock
 _UNBOUNDED = Bounds()
 _TRIES = 3
 """Counters that lose what they were just told are asked no more often than that."""
+_FAR = 2**52
+"""More than anybody uses, and still exact wherever it is counted."""
 _NO_USE = ("x-should-retry", "false")
 """Waiting is of no use: heeded by our client and by OpenAI's, https://github.com/openai/openai-python"""
 
@@ -112,6 +117,18 @@ class Limiter:
         if isinstance(found, Refused):
             raise self._refusal(found, tokens=tokens, cost=reserved)
         return Admission(found.standings, partial(self._settle, counters, found))
+
+    async def count(self, caller: Caller, *, tokens: int, cost: float | None) -> Admission:
+        """Reserves like `admit`, whatever is left: for a run that had its leave before, and goes on with it.
+
+        Raises `errors.StorageUnavailable` as `admit` does.
+        """
+        holders = tuple(replace(one, bounds=_unreachable(one.bounds)) for one in await self._holders(caller))
+        if not holders:
+            return FREE
+        reserved = None if cost is None else money.nanos(cost)
+        counters, found = await self._take_somewhere(holders, tokens=tokens, cost=reserved)
+        return FREE if isinstance(found, Refused) else Admission((), partial(self._settle, counters, found))
 
     async def _holders(self, caller: Caller) -> tuple[Holder, ...]:
         """Who of the key and its organization has limits."""
@@ -244,6 +261,11 @@ class Limiter:
         )
 
 
+def is_spent(refusal: errors.RateLimited) -> bool:
+    """Whether a budget does not have it, and will not when what is under way has ended."""
+    return refusal.code == "budget_exceeded" and _NO_USE in refusal.headers
+
+
 def headers(standings: tuple[Standing, ...]) -> tuple[tuple[str, str], ...]:
     """Those of OpenAI, each for the gauge that has the fewest left.
 
@@ -262,6 +284,13 @@ def _told(noun: str, gauges: list[Gauge]) -> Iterator[tuple[str, str]]:
     yield f"x-ratelimit-limit-{noun}", str(tightest.limit)
     yield f"x-ratelimit-remaining-{noun}", str(tightest.remaining)
     yield f"x-ratelimit-reset-{noun}", limits.duration(tightest.reset)
+
+
+def _unreachable(bounds: Bounds) -> Bounds:
+    """The same are counted, and none is in the way."""
+    return Bounds(
+        **{name: None if bound is None else _FAR for name, bound in structs.asdict(bounds).items()},
+    )
 
 
 @lru_cache(maxsize=4096)

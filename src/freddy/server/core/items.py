@@ -256,7 +256,7 @@ class Other(Struct, frozen=True, tag_field="kind", tag="other"):
     data: Raw
 
 
-Kept: TypeAlias = (
+Kept: TypeAlias = (  # what a compaction may bring: any item but another
     Message
     | Reasoning
     | FunctionCall
@@ -286,18 +286,7 @@ class Compaction(Struct, frozen=True, tag_field="kind", tag="compaction", omit_d
 
 Readable: TypeAlias = Message | Reasoning | FunctionCall | FunctionOutput | Compaction | Other
 """What a model reads: calls that were answered here are told as calls of functions, see `core.reading`."""
-Item: TypeAlias = (
-    Message
-    | Reasoning
-    | FunctionCall
-    | FunctionOutput
-    | McpTools
-    | HostedCall
-    | ApprovalRequest
-    | ApprovalAnswer
-    | Compaction
-    | Other
-)
+Item: TypeAlias = Kept | Compaction
 
 
 def broken_off(item: Item) -> Item:

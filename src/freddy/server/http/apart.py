@@ -5,6 +5,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from freddy.server.core import errors
 from freddy.server.dialects.freddy import FREDDY
 from freddy.server.http.replies import send_json
+from freddy.server.http.websockets.opening import refusing
 
 _PATH = "/metrics"
 _HEALTH = ("/health/live", "/health/ready")
@@ -34,9 +35,10 @@ def operations_alone(app: ASGIApp) -> ASGIApp:
     """Of the app what tells how the process is, and nothing for callers."""
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in (_PATH, *_HEALTH):
+        if scope["path"] not in (_PATH, *_HEALTH):
             status, body = FREDDY.encode_error(_NO_CALLERS)
-            await send_json(send, body, status=status)
+            told = refusing(send) if scope["type"] == "websocket" else send
+            await send_json(told, body, status=status)
             return
         await app(scope, receive, send)
 

@@ -60,9 +60,6 @@ class Compactor:
         assert limits is not None
         split = split or compaction.split(_sized(run), limits)
         assert split is not None
-        index = len(run.output)
-        empty = items.Compaction(self._ids.new(ids.COMPACTION), sealed="")
-        yield [events.ItemAdded(index, empty)]
         texts: Sequence[str] = tuple(compaction.record(split.older))
         if not texts:
             raise errors.InvalidRequest(
@@ -70,6 +67,9 @@ class Compactor:
                 param="input",
                 details="send the conversation as input, or name the response that it ended with",
             )
+        index = len(run.output)
+        empty = items.Compaction(self._ids.new(ids.COMPACTION), sealed="")
+        yield [events.ItemAdded(index, empty)]
         asked, room = compaction.INSTRUCTIONS, self._room(run)
         for _ in range(_MOST_LEVELS):
             waiting = deque(compaction.pieces(texts, room, estimate.tokens))

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Protocol, Self
@@ -149,10 +149,14 @@ class Host:
         toolbox: Toolbox | None,
         journal: Journal,
         first: Sequence[events.Event] = (),
+        gone: Callable[[], None] = lambda: None,
     ) -> None:
-        """Performs a run that was claimed, from where it is. `first` are events to be kept and told before that."""
+        """Performs a run that was claimed, from where it is. `first` are events to be kept and told before that.
+
+        `gone` is called when it is not here any more, however that came.
+        """
         self._journals[run.response.id] = journal
-        await self._begin(run, model, admission, toolbox=toolbox, keeping=journal, first=first)
+        await self._begin(run, model, admission, toolbox=toolbox, keeping=journal, first=first, gone=gone)
 
     async def end(
         self, run: Run, failure: errors.Failure, journal: Journal, *, first: Sequence[events.Event] = ()
@@ -172,6 +176,7 @@ class Host:
         toolbox: Toolbox | None,
         keeping: Keeping,
         first: Sequence[events.Event] = (),
+        gone: Callable[[], None] = lambda: None,
     ) -> None:
         for listener in self._listeners:
             listener.run_started(run.response)
@@ -181,7 +186,7 @@ class Host:
         self._tasks[run.response.id] = task
         place = (run.response.organization_id, run.response.thread_id)
         self._in_threads.setdefault(place, {})[run.response.id] = _Running(run.response, self._clock.monotonic())
-        task.add_done_callback(lambda _: self._ended(run.response))
+        task.add_done_callback(lambda _: self._ended(run.response, gone))
         # A task that is cancelled before its first step would end without a word: let it take that step.
         await asyncio.sleep(0)
 
@@ -215,7 +220,7 @@ class Host:
         """Whether a run is for this thread."""
         return (organization_id, thread_id) in self._in_threads
 
-    def _ended(self, response: Response) -> None:
+    def _ended(self, response: Response, gone: Callable[[], None]) -> None:
         self._tasks.pop(response.id, None)
         self._journals.pop(response.id, None)
         place = (response.organization_id, response.thread_id)
@@ -223,6 +228,7 @@ class Host:
         runs.pop(response.id, None)
         if not runs:
             self._in_threads.pop(place, None)
+        gone()
 
     async def cancel(self, response_id: str, *, keep: bool = False) -> Response | None:
         """Stops the run, and returns its end when that is kept; None for a run that is not here: it is left alone.

@@ -83,7 +83,8 @@ class Journal:
             self._more.clear()
             try:
                 await self._write()
-            except (errors.FreddyError, errors.ClaimLost) as error:
+            except Exception as error:  # noqa: BLE001
+                # Whatever it is meets the run when it keeps something next, and takes no other run along.
                 self._failure = error
                 return
             self._tell_kept()

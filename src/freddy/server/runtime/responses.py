@@ -252,6 +252,9 @@ class Responses:
     async def delete(self, response_id: str, caller: Caller) -> None:
         """Stops it when it still runs. Raises `errors.NotFound`."""
         response = await self.get(response_id, caller)
+        if not response.ended and not self._host.performs(response_id):
+            # With the response goes the claim: what the run has used is accounted only where it ends before that.
+            await self._stop_elsewhere(response)
         await self._host.cancel(response_id)
         await self._store.delete(response.organization_id, response_id)
         self._channel.forget(response_id)

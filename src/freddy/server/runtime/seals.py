@@ -57,7 +57,7 @@ class Seals:
             raise _unreadable(place) from error
         except errors.StorageUnavailable as error:
             # Nothing that a caller sends may look like a fault of the server; one that has lost its key must be told.
-            _log.warning("compaction_not_opened", extra={"why": str(error)})
+            _log.warning("compaction_not_opened", extra={"reason": error.message})
             raise _unreadable(place) from error
         if caller.sees_only not in (None, content.user_id):
             raise _unreadable(place)

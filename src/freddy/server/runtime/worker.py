@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 from msgspec import Struct
 from msgspec.structs import replace
 
-from freddy.server.accounts.limits import FREE, Admission, Limiter
+from freddy.server.accounts.limits import FREE, Admission, Limiter, is_spent
 from freddy.server.core import errors, events, log
 from freddy.server.core.run import Run, fold, unanswered
 from freddy.server.ports.runs import Claim, Claimed, Entry, Heard, Pulse, RunStore
 from freddy.server.ports.signals import QUEUED, STOPPED, Signals
 from freddy.server.ports.world import Clock
 from freddy.server.runtime import runner
-from freddy.server.runtime.admitting import admitted
+from freddy.server.runtime.admitting import admitted, counted
 from freddy.server.runtime.host import Host
 from freddy.server.runtime.journal import Journal
 from freddy.server.runtime.prepare import Preparation, Prepared
@@ -123,7 +123,9 @@ class Worker:
             claim = await self._runs.put(run.response, plan, worker_id=self.id if here else None)
             if claim is not None and self._host.is_open:
                 journal = Journal(claim, self._runs, self._signals)
-                await self._host.go_on(run, prepared.model, admission, toolbox=prepared.toolbox, journal=journal)
+                await self._host.go_on(
+                    run, prepared.model, admission, toolbox=prepared.toolbox, journal=journal, gone=self._see_room
+                )
                 return
         # Whoever performs it asks for leave again.
         await admission.release()
@@ -141,6 +143,12 @@ class Worker:
             yield here
         finally:
             self._coming -= here
+            self._see_room()
+
+    def _see_room(self) -> None:
+        """What waits may have waited for this: there was no room before."""
+        if self._room() == 1:
+            self._work.set()
 
     def _room(self) -> int:
         return self._pace.at_once - self._host.claimed - self._coming if self._host.is_open else 0
@@ -168,7 +176,7 @@ class Worker:
 
     async def _take_up(self, claimed: Claimed) -> bool:
         """Whether all that is needed for it was there; else it is given back."""
-        claim = claimed.claim
+        claim, lost = claimed.claim, False
         try:
             await self._perform(claimed)
         except errors.ClaimLost:
@@ -176,14 +184,15 @@ class Worker:
         except errors.FreddyError as error:
             _log.warning("run_not_taken_up", extra={"response_id": claim.response_id, "code": error.code})
         except Exception:  # noqa: BLE001
-            # What is wrong with one run must not keep the others waiting.
+            # What is wrong with one run must not keep the others waiting, time and again.
             _log.exception("run_not_taken_up", extra={"response_id": claim.response_id})
+            lost = True
         else:
             return True
         finally:
             self._taking_up.discard(claim.response_id)
         with contextlib.suppress(errors.FreddyError, errors.ClaimLost):
-            await self._runs.release(claim)
+            await self._runs.release(claim, lost=lost)
         return False
 
     async def _hear_queued(self) -> None:
@@ -213,8 +222,20 @@ class Worker:
         if entries:
             _log.info("run_resumed", extra={"response_id": claim.response_id, "entries": len(entries)})
         journal = Journal(claim, self._runs, self._signals, place=place, number=number)
-        admission = await self._admitted(replace(prepared, run=run))
-        await self._host.go_on(run, prepared.model, admission, toolbox=prepared.toolbox, journal=journal, first=first)
+        try:
+            admission = await self._admitted(replace(prepared, run=run))
+        except errors.RateLimited as error:
+            await self._give_up(claimed, entries, error.as_failure())
+            return
+        await self._host.go_on(
+            run,
+            prepared.model,
+            admission,
+            toolbox=prepared.toolbox,
+            journal=journal,
+            first=first,
+            gone=self._see_room,
+        )
         if claimed.stop is not None:
             self._host.stop(claim.response_id, keep=claimed.stop == runner.KEEP)
 
@@ -227,10 +248,18 @@ class Worker:
         await self._host.end(run, failure, journal, first=first)
 
     async def _admitted(self, prepared: Prepared) -> Admission:
-        """It had the leave when it was accepted: now it is only counted, as far as there is room."""
+        """It had the leave when it was accepted, and that was given back: now it is counted, even where it is more.
+
+        Raises `errors.RateLimited` where meanwhile nothing is left of a budget, for a run that has not begun.
+        """
         try:
-            return await admitted(self._limiter, prepared)
-        except (errors.RateLimited, errors.StorageUnavailable):
+            try:
+                return await admitted(self._limiter, prepared)
+            except errors.RateLimited as error:
+                if is_spent(error) and not prepared.run.begun:
+                    raise
+                return await counted(self._limiter, prepared)
+        except errors.StorageUnavailable:
             return FREE
 
     async def _entries(self, response_id: str) -> list[Entry]:

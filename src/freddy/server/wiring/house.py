@@ -170,9 +170,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             grace_seconds=settings.server.shutdown_seconds,
         )
         threads = Threads(store=stores.threads, clock=clock, ids=ids, assistants=kept.assistants, busy=host.busy)
-        history = History(
-            stores.responses, stores.threads, context_tokens=settings.routing.context_tokens, seals=seals
-        )
+        history = History(stores.responses, stores.threads, context_tokens=settings.routing.context_tokens, seals=seals)
         approvals = Approvals(stores.approvals, stores.responses, clock)
         preparation = Preparation(
             routing=routing,

@@ -187,6 +187,7 @@ class ResponseRoutes:
         encode_event = dialect.event_encoder(response)
         # Before anything is waited for: a run that ends meanwhile may be dropped, but not from who follows it already.
         following = self._responses.follow(response, after)
+        whole = False
         try:
             async with aclosing(following) as batches, self._hangups.watch(receive):
                 if hold and (failure := await self._responses.failed_at_once(response, seconds=self._hold_seconds)):
@@ -196,12 +197,16 @@ class ResponseRoutes:
                 await send({"type": "http.response.start", "status": 200, "headers": sse.HEADERS})
                 async with self._hangups.pinging(send, sse.PING, seconds=self._ping_seconds):
                     async for first, batch in batches:
+                        whole = isinstance(batch[-1], events.Finished)
                         for piece in sse.frames(first, batch, encode_event):
                             await send({"type": "http.response.body", "body": piece, "more_body": True})
         except ClientGone:
             await self._leave(response)
             raise
-        await send({"type": "http.response.body", "body": dialect.end_of_stream})
+        # What has no end goes on elsewhere while this server stops, or was deleted. Nobody is to take that for all: an
+        # answer without its end breaks the connection.
+        if whole:
+            await send({"type": "http.response.body", "body": dialect.end_of_stream})
 
     async def _leave(self, response: Response) -> None:
         """The client is gone: what nobody listens to any more is stopped, unless it was meant to go on alone."""

@@ -7,7 +7,7 @@ is the engine's work, as for every other request.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
-from typing import TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -28,6 +28,8 @@ from freddy.server.ports.world import Clock, IdSource
 from freddy.server.runtime.responses import Responses
 
 Authenticate: TypeAlias = Callable[[], Awaitable[Caller]]
+_STOPPING: Final = 1012
+"""What the connections of a server that stops are closed with: https://www.iana.org/assignments/websocket"""
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -118,7 +120,7 @@ class Connection:
                 case "websocket.receive":
                     await self._hear(message)
                 case kind if kind == SHUTDOWN:
-                    await self._end(1012)
+                    await self._end(_STOPPING)
 
     async def _hear(self, message: Message) -> None:
         lane: str | None = None
@@ -143,7 +145,7 @@ class Connection:
 
     async def _queue(self, create: frames.Create, lane: str | None) -> None:
         """Raises what keeps it from being asked."""
-        if self._close_code == 1012:
+        if self._close_code == _STOPPING:
             raise errors.ShuttingDown("The server is stopping", retry_after=1)
         if self._clock.monotonic() >= self._until:
             await self._refuse(_too_old(self._terms), lane)
@@ -203,7 +205,21 @@ class Connection:
                 return
             said = tuple(item for one in steered for item in one.said)
             request = replace(request, input=said, previous_response_id=ended.id)
+            try:
+                caller = answer.caller = await self._still()
+            except errors.FreddyError:
+                await self._give_back(steered, answer, "no response may begin any more")
+                raise
             ended = await self._one(answer, request, caller, steered)
+
+    async def _still(self) -> Caller:
+        """Who calls, where another response may begin: steers lead from one to the next for as long as they come.
+
+        Raises `errors.NotAuthenticated`, `PermissionDenied`, and `InvalidRequest` for a connection that is too old.
+        """
+        if self._clock.monotonic() >= self._until:
+            raise _too_old(self._terms)
+        return require(await self._authenticate(), "responses:write")
 
     async def _one(
         self, answer: _Answer, request: Request, caller: Caller, steered: tuple[_Steered, ...] = ()
@@ -284,6 +300,9 @@ class Connection:
                     await self._say(frames.of_event(written, lane))
                     if isinstance(event, events.Finished):
                         return event.response, len(written)
+        if self._close_code == _STOPPING:
+            # One in the background that goes on elsewhere.
+            raise errors.ShuttingDown("The server is stopping", retry_after=1, details=f"follow {response.id!r} anew")
         raise errors.Internal("The response was told no further")
 
     def _cancel(self, cancel: frames.Cancel, lane: str | None) -> None:
