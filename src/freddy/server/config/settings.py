@@ -106,7 +106,7 @@ class Server(Struct, frozen=True, kw_only=True):
         Setting(
             "FREDDY_METRICS_PORT",
             "Port on which the server listens, too, for who asks for `/metrics`. Of several processes each has its "
-            "own, beginning with this one.",
+            "own, beginning with this one. A worker tells its health there, too.",
             low=1,
             high=65535,
         ),
