@@ -269,7 +269,10 @@ class Play:
         run.response_id, run.status = answer["id"], answer["status"]
 
     async def _told(self, run: Run) -> None:
-        """Returns when the client knows the end."""
+        """Returns when the client knows the end, and the server has done with it.
+
+        Who looks at a response can see its end a moment before it is taken from what runs at once.
+        """
         assert run.task is not None
         async with asyncio.timeout(WAIT):
             await run.task
@@ -277,6 +280,7 @@ class Play:
                 reply = await self.gateway.get(f"/v1/model/response/{run.response_id}", key=self._secret)
                 if reply.status_code == 200:  # one that tells nothing before its end may be kept only then
                     run.status = reply.json()["status"]
+        await self._over(run)
 
     async def _over(self, run: Run) -> None:
         """Returns when the server has done with it, whoever heard of that."""
@@ -308,7 +312,10 @@ class Play:
         await self._over(run)
 
     async def _crash(self, asks: Sequence[Ask], turns: int) -> None:
-        """What is left of the server is what was on the disk at this moment."""
+        """What is left of the server is what was on the disk at this moment: with that it goes on.
+
+        A run in the background does too, and its client, who knows it, has only to wait.
+        """
         for ask in asks:
             await self._begin(ask)
         for _ in range(turns):
@@ -316,7 +323,8 @@ class Play:
         self._deaths += 1
         home = self.home.with_name(f"{self.home.name}-{self._deaths}")
         for run in self.runs:
-            run.lost = run.lost or run.status in _GOING
+            known = run.ask.way == "background" and run.response_id is not None
+            run.lost = run.lost or (run.status in _GOING and not known)
         # All of this without a pause, so that nobody hears anything of what the disk does not have.
         shutil.copytree(self.home, home, ignore=shutil.ignore_patterns("freddy.db*"))
         with (
@@ -327,7 +335,35 @@ class Play:
         await self._hang_up()
         await self._house.aclose()
         self.home = home
+        left = [run for run in self.runs if run.status in _GOING and not run.lost]
+        for run in left:
+            run.gate = Gate() if run.gate else None
         await self._open()
+        for run in left:
+            await self._gone_on(run)
+        await self._settled()
+
+    async def _gone_on(self, run: Run) -> None:
+        """Returns when a run that outlived a crash waits for its gate again, or its client knows the end."""
+        if run.gate is None:
+            await self._told(run)
+            return
+        await run.gate.reached()
+
+    async def _settled(self) -> None:
+        """Returns when only those are under way that wait for their gates: nobody knows which others were accepted."""
+        sql = "SELECT count(*) FROM runs WHERE ended_at IS NULL"
+        held = sum(run.ask.way == "background" for run in self.held)
+        async with asyncio.timeout(WAIT):
+            while self._asked(sql) > held:  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(0.01)
+            held_ids = {run.response_id for run in self.held}
+            while _running() - held_ids:  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(0)
+
+    def _asked(self, sql: str) -> int:
+        with contextlib.closing(sqlite3.connect(self.home / "freddy.db")) as database:
+            return database.execute(sql).fetchone()[0]
 
     async def _hang_up(self) -> None:
         tasks = [run.task for run in self.runs if run.task]
@@ -388,8 +424,7 @@ class Play:
     @property
     def spent(self) -> int:
         """Billionths of a dollar."""
-        with contextlib.closing(sqlite3.connect(self.home / "freddy.db")) as database:
-            return database.execute("SELECT coalesce(sum(cost), 0) FROM usage").fetchone()[0]
+        return self._asked("SELECT coalesce(sum(cost), 0) FROM usage")
 
     async def _usage(self) -> dict[str, Any]:
         reply = await self.gateway.get("/v1/usage?bucket=none", key=self._secret)

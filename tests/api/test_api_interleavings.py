@@ -63,7 +63,8 @@ KILLED = [
 SPENT = [Ask(written=MOST) for _ in range(BUDGET // MOST)] + [Ask(), Crash((), 0), Ask(), Ask(most=1)]
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same every time: looking further is for a run of its own, with `--hypothesis-seed` and more examples.
+@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(_steps, min_size=8, max_size=24))
 @example(STOPPED)
 @example(LEFT)

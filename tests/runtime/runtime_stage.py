@@ -174,7 +174,8 @@ class Stage:
             limiter=limiter,
             signals=self.signals,
             clock=self.clock,
-            pace=Pace(alone=True, at_once=at_once),
+            # Nothing is found by looking: whatever happens has to be told.
+            pace=Pace(alone=True, at_once=at_once, poll=10 * PATIENCE),
         )
         self.responses = Responses(
             preparation=preparation,

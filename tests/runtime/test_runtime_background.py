@@ -8,8 +8,9 @@ from runtime_stage import CALLER, Stage, ToolStage, check_run
 
 from freddy.server.core import deltas, events, items, log, reading, request, toolspec
 from freddy.server.core.usage import Usage
-from freddy.server.ports.runs import Entry
-from freddy.server.ports.signals import STOPPED
+from freddy.server.ports.runs import Entry, Pulse
+from freddy.server.ports.signals import QUEUED, STOPPED
+from freddy.server.runtime.worker import MOST_LOSSES
 from freddy_fakes import PATIENCE, MemoryFunctions, MemoryMcp, MemoryStores, ScriptedModel, raw
 from freddy_stream_rules import check_events
 
@@ -276,3 +277,67 @@ async def test_beyond_what_is_performed_at_once_they_wait_for_their_turn(stores)
         gate.set()
         for one in begun[:4]:
             assert check_run(await built.hear(one)).status == "completed"
+
+
+async def test_one_that_nobody_can_take_up_comes_to_an_end_and_holds_up_nobody(stage, stores):
+    built = await stage(scripted=ScriptedModel(deltas.Text("one"), deltas.Stop("stop")))
+    asked = request.Request(
+        model="scripted", input=(items.Message("msg_1", "user", (items.Text("Hi"),)),), background=True
+    )
+    broken = (await built.preparation.prepare(asked, CALLER)).run.response
+    await stores.runs.put(broken, b"no plan", worker_id=None)
+    async with built.worker.claiming():
+        for losses in range(1, MOST_LOSSES + 1):
+            async with asyncio.timeout(PATIENCE):
+                while stores.runs.losses(broken.id) < losses:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+            built.signals.tell(QUEUED)
+        failed = check_run(await built.hear(broken))
+        assert (failed.status, failed.failure.code) == ("failed", "interrupted")
+        assert (await built.perform(background=True, stream=False)).text == "one"
+
+
+async def test_words_that_cannot_be_kept_fail_their_run_and_no_other(stage, stores):
+    gate, more, away = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    built = await stage(
+        first=ScriptedModel(gate, deltas.Text("one"), more, deltas.Stop("stop")),
+        second=ScriptedModel(gate, deltas.Text("two"), deltas.Stop("stop")),
+    )
+    lost = await built.start(model="first", background=True, stream=False)
+    other = await built.start(model="second")
+    await built.until(built.models["first"].waits)
+    stores.gates["record"], stores.faults["record"] = away, RuntimeError("a fault of the store")
+    gate.set()
+    await built.until(stores.asked)
+    away.set()
+    assert check_run(await built.hear(other)).text == "two"
+    more.set()
+    async with asyncio.timeout(PATIENCE):
+        while built.host.performs(lost.id):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
+async def test_a_run_that_comes_back_to_who_lost_it_is_performed_once(stores):
+    """A worker that stood still claims its own run again, before the one who performed it knows that it was lost."""
+    gate = asyncio.Event()
+    built = Stage({"scripted": ScriptedModel(deltas.Text("one"), gate, deltas.Stop("stop"))}, stores, PATIENCE)
+    async with built.host:
+        begun = await built.start(background=True, stream=False)
+        await built.until(built.model.waits)
+        built.model.waits.clear()
+        pulse = Pulse("worker_1", await _beaten(stores))
+        await stores.runs.bury(pulse, 1)
+        async with built.worker.claiming():
+            await built.until(built.model.waits)
+            assert built.host.claimed == 1
+            gate.set()
+            found = await built.hear(begun)
+        assert found[-1].response.text == "one"
+        assert built.host.claimed == 0
+        assert (built.ear.left, len(built.ear.finished)) == ([begun.id], 1)
+
+
+async def _beaten(stores: MemoryStores) -> int:
+    await stores.runs.beat("worker_1")
+    [pulse] = await stores.runs.pulses()
+    return pulse.beats

@@ -1,5 +1,6 @@
 """Has a model write the summaries that take the place of what was said, and makes compactions of them."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -72,7 +73,7 @@ class Compactor:
         yield [events.ItemAdded(index, empty)]
         asked, room = compaction.INSTRUCTIONS, self._room(run)
         for _ in range(_MOST_LEVELS):
-            waiting = deque(compaction.pieces(texts, room, estimate.tokens))
+            waiting = deque(await _pieces(texts, room))
             written: list[str] = []
             while waiting:
                 piece = waiting.popleft()
@@ -84,7 +85,7 @@ class Compactor:
                         raise
                     # More tokens than estimated: what is left is told in smaller pieces.
                     room //= 2
-                    waiting = deque(compaction.pieces([piece, *waiting], room, estimate.tokens))
+                    waiting = deque(await _pieces([piece, *waiting], room))
                     yield [_broken_off(passing)]
                     continue
                 summary, ended = done
@@ -154,6 +155,11 @@ class Compactor:
         """Tokens of a piece."""
         assert run.compaction is not None
         return max(_SMALLEST_PIECE, run.compaction.window // _PIECE_SHARE - estimate.tokens([compaction.INSTRUCTIONS]))
+
+
+async def _pieces(texts: Sequence[str], room: int) -> list[str]:
+    """Of millions of characters that takes seconds, in which others must not wait."""
+    return await asyncio.to_thread(compaction.pieces, texts, room, estimate.tokens)
 
 
 def _sized(run: Run) -> list[Sized]:

@@ -155,6 +155,11 @@ class Host:
 
         `gone` is called when it is not here any more, however that came.
         """
+        if (before := self._tasks.get(run.response.id)) is not None:
+            # It was lost, and came back before whoever had it here knew.
+            self._journals[run.response.id].let_go()
+            before.cancel(runner.SHUTDOWN)
+            await asyncio.wait((before,))
         self._journals[run.response.id] = journal
         await self._begin(run, model, admission, toolbox=toolbox, keeping=journal, first=first, gone=gone)
 

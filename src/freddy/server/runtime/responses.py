@@ -252,7 +252,7 @@ class Responses:
     async def delete(self, response_id: str, caller: Caller) -> None:
         """Stops it when it still runs. Raises `errors.NotFound`."""
         response = await self.get(response_id, caller)
-        if not response.ended and not self._host.performs(response_id):
+        if response.status == "in_progress" and not self._host.performs(response_id):
             # With the response goes the claim: what the run has used is accounted only where it ends before that.
             await self._stop_elsewhere(response)
         await self._host.cancel(response_id)

@@ -22,7 +22,7 @@ from freddy.server.runtime.journal import Journal
 from freddy.server.runtime.prepare import Preparation, Prepared
 
 MOST_LOSSES = 5
-"""A run that so many died with, or gave back, may be what they died of."""
+"""A run that so many died with, or could not take up, may be what they died of."""
 _AWAY_SECONDS = 2.0
 """After what is needed was found to be away, nothing is claimed for so long."""
 _PAGE = 500
@@ -68,7 +68,7 @@ class Worker:
         self._signals = signals
         self._clock = clock
         self._pace = pace
-        self._coming = 0
+        self._coming: set[str] = set()
         """Runs that are being kept, and will be performed here."""
         self._taking_up: set[str] = set()
         self._strays: frozenset[str] = frozenset()
@@ -119,7 +119,7 @@ class Worker:
             raise errors.ShuttingDown("The server is stopping", retry_after=1)
         run = prepared.run
         plan = await self._preparation.put_down(prepared)
-        with self._taking() as here:
+        with self._taking(run.response.id) as here:
             claim = await self._runs.put(run.response, plan, worker_id=self.id if here else None)
             if claim is not None and self._host.is_open:
                 journal = Journal(claim, self._runs, self._signals)
@@ -135,14 +135,15 @@ class Worker:
         self._signals.tell(QUEUED)
 
     @contextlib.contextmanager
-    def _taking(self) -> Iterator[bool]:
+    def _taking(self, response_id: str) -> Iterator[bool]:
         """Whether there is room for one more, which is then held."""
         here = self._room() > 0
-        self._coming += here
+        if here:
+            self._coming.add(response_id)
         try:
             yield here
         finally:
-            self._coming -= here
+            self._coming.discard(response_id)
             self._see_room()
 
     def _see_room(self) -> None:
@@ -151,7 +152,7 @@ class Worker:
             self._work.set()
 
     def _room(self) -> int:
-        return self._pace.at_once - self._host.claimed - self._coming if self._host.is_open else 0
+        return self._pace.at_once - self._host.claimed - len(self._coming) if self._host.is_open else 0
 
     # Claiming
 
@@ -293,8 +294,8 @@ class Worker:
 
     async def _release_strays(self, heard: Heard) -> None:
         """Gives back what this worker was given, and never heard of: the word may have been lost on its way."""
-        known = self._taking_up.union(one for one in heard.held if self._host.performs(one))
-        strays = frozenset(heard.held) - known if not self._coming else frozenset()
+        known = self._coming | self._taking_up | {one for one in heard.held if self._host.performs(one)}
+        strays = frozenset(heard.held) - known
         for response_id in strays & self._strays:
             _log.warning("claim_given_back", extra={"response_id": response_id})
             with contextlib.suppress(errors.ClaimLost):
