@@ -291,7 +291,7 @@ class MemoryRuns:
         await self._memory.reach("claim")
         free = [run for run in self._runs.values() if run.claim is None and not run.over]
         free = [run for run in free if run.stop] if most < 1 else free[:most]
-        return [Claimed(run.claimed_by(worker_id), run.response, run.plan, run.stop) for run in free]
+        return [Claimed(run.claimed_by(worker_id), run.response, run.plan, run.stop, run.losses) for run in free]
 
     async def record(self, claim: RunClaim, entry: Entry, items: Mapping[int, items.Item]) -> None:
         await self._memory.reach("record")
@@ -327,6 +327,7 @@ class MemoryRuns:
         run = self._runs[claim.response_id]
         if run.claim == claim and not run.over:
             run.claim = None
+            run.losses += lost
 
     async def log(self, response_id: str, *, after: int = -1, most: int = 1000) -> Sequence[Entry]:
         await self._memory.reach("log")
@@ -364,6 +365,9 @@ class MemoryRuns:
             if run.claim is not None and run.claim.worker_id == worker_id and not run.over:
                 run.claim = None
 
+    def losses(self, response_id: str) -> int:
+        return self._runs[response_id].losses
+
     async def queued(self) -> int:
         return sum(run.claim is None and not run.over for run in self._runs.values())
 
@@ -381,6 +385,7 @@ class _KeptRun:
         self.claim: RunClaim | None = None
         self.stop: str | None = None
         self.over = False
+        self.losses = 0
         self._fence = 0
 
     def claimed_by(self, worker_id: str) -> RunClaim:

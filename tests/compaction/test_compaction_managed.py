@@ -256,6 +256,14 @@ async def test_the_trigger_comes_last(gateway, upstream):
     assert (reply.json()["error"]["param"], len(upstream.calls)) == ("input[0]", 0)
 
 
+async def test_where_there_is_nothing_to_compact_no_stream_begins(gateway, upstream):
+    said = [{"role": "developer", "content": "Be kind."}, {"type": "compaction_trigger"}]
+    reply = await gateway.post("/v1/responses", {"model": "stage", "input": said, "stream": True})
+    assert reply.status_code == 400
+    assert "nothing to compact" in reply.json()["error"]["message"]
+    assert not upstream.calls
+
+
 async def test_it_is_done_in_the_background(gateway, upstream):
     first = await gateway.ask("openai", input=LONG)
     upstream.says(Answer(text("A fox.")), Answer(text("Yes.")))

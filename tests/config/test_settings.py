@@ -246,6 +246,42 @@ def test_development_mode_on_a_public_address_is_refused(variable, text):
     assert repr(text) in said
 
 
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        (
+            {"FREDDY_BACKGROUND_LEASE_SECONDS": "3"},
+            "background.lease_seconds is 3, but must be at least twice background.heartbeat_seconds, which is 3: "
+            "processes that live would take each other for dead",
+        ),
+        (
+            {"FREDDY_BACKGROUND_AT_ONCE": "0"},
+            "background.at_once is 0, but an SQLite database belongs to one process, and what it takes would wait "
+            "for ever: set FREDDY_DATABASE to the address of a PostgreSQL database, or at_once to 1 or more",
+        ),
+        (
+            {"FREDDY_WORKERS": "4", "FREDDY_METRICS_PORT": "65533"},
+            "server.metrics_port is 65533, and from there on each of 4 workers needs a port: "
+            "choose one of at most 65532",
+        ),
+    ],
+)
+def test_what_would_go_wrong_only_later_is_refused_at_once(variables, said):
+    assert problems(variables) == (said,)
+
+
+def test_what_is_just_enough_for_several_processes_is_taken():
+    several = {
+        "FREDDY_DATABASE": "postgresql://freddy@db/freddy",
+        "FREDDY_BACKGROUND_AT_ONCE": "0",
+        "FREDDY_BACKGROUND_LEASE_SECONDS": "6",
+        "FREDDY_WORKERS": "4",
+        "FREDDY_METRICS_PORT": "65532",
+    }
+    settings, _ = config.load({"HOME": "/nowhere", **several}, None)
+    assert (settings.background.lease_seconds, settings.server.metrics_port) == (6, 65532)
+
+
 def test_upstreams_come_from_the_file_and_one_more_from_the_environment(folder):
     file = written(
         folder,

@@ -125,13 +125,17 @@ async def test_what_was_told_as_done_outlives_the_power(tmp_path: Path):
 
         with serving(home, **variables) as server:
             said = server.events()[0]
-            assert said["event"] == "responses_interrupted"
-            assert said["count"] >= len(cut)
+            assert said["event"] == "worker_buried"
+            assert said["interrupted"] >= len(callers.held)
             async with server.asynchronous() as client:
                 for told in callers.done:
                     kept = await client.get(f"/v1/model/response/{told['id']}")
                     assert kept.json() == told
-                for response_id in cut:
+                for response_id in background:
+                    path = f"/v1/model/response/{response_id}"
+                    assert (await client.get(path)).json()["status"] in ("queued", "in_progress")
+                    assert (await client.post(f"{path}/cancel")).json()["status"] == "cancelled"
+                for response_id in callers.held:
                     kept = (await client.get(f"/v1/model/response/{response_id}")).json()
                     assert (kept["status"], kept["error"]["code"]) == ("failed", "interrupted")
                     assert "Send the request again" in kept["error"]["details"]

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from freddy_process import Served, serving, stream_events
@@ -73,10 +74,35 @@ def test_what_outlasts_the_grace_ends_as_failed_and_says_so(tmp_path: Path):
             assert whole.result().status_code == 503
             assert "stopped before the response ended" in whole.result().json()["error"]["message"]
             assert "traceback" not in server.said()
-        with serving(tmp_path / "home") as server, server.client() as client:
-            for response in (failed, background):
-                kept = client.get(f"/v1/model/response/{response['id']}").json()
-                assert (kept["status"], kept["error"]["code"]) == ("failed", "shutting_down")
+        upstream.release()
+        with serving(tmp_path / "home", **variables) as server, server.client() as client:
+            kept = client.get(f"/v1/model/response/{failed['id']}").json()
+            assert (kept["status"], kept["error"]["code"]) == ("failed", "shutting_down")
+            followed = client.get(f"/v1/model/response/{background['id']}?stream=true")
+            assert stream_events(followed.text)[-1]["type"] == "response.completed"
+
+
+@pytest.mark.parametrize("path", ["/v1/model/response", "/v1/responses"])
+def test_who_follows_what_goes_on_elsewhere_is_not_told_that_it_ended(tmp_path: Path, path: str):
+    with Upstream() as upstream:
+        variables = {"FREDDY_UPSTREAM_URL": upstream.url, "FREDDY_BACKGROUND_AT_ONCE": "1"}
+        with serving(tmp_path / "home", **variables) as server, server.client() as client:
+            client.post("/v1/model/response", json={**HOLD, "background": True})
+            upstream.wait_held(1)
+            queued = client.post("/v1/model/response", json={**HOLD, "background": True}).json()
+            with client.stream("GET", f"{path}/{queued['id']}?stream=true") as answer:
+                server.send(signal.SIGTERM)
+                server.wait_closed()
+                with pytest.raises(httpx2.RemoteProtocolError):
+                    answer.read()
+            upstream.release()
+            assert server.wait_ended() == 0
+        with serving(tmp_path / "home", **variables) as server, server.client() as client:
+            followed = client.get(f"{path}/{queued['id']}?stream=true").text
+            events = stream_events(followed.removesuffix("data: [DONE]\n\n"))
+            assert events[-1]["type"] == "response.completed"
+            over = client.get(f"{path}/{queued['id']}?stream=true&starting_after={events[-1]['sequence_number']}")
+            assert over.status_code == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

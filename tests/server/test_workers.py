@@ -13,6 +13,8 @@ import httpx2
 import pytest
 
 from databases import PostgresServer, postgres_server
+from freddy.server import crew, logs
+from freddy.server.config import settings as parts
 from freddy_process import Served, alive, refused, serving, wait_until
 from freddy_upstream import ANSWER, Upstream
 
@@ -230,3 +232,17 @@ def test_several_workers_do_not_each_load_a_model_that_nobody_asked_for(tmp_path
     code, _, said = refused(tmp_path / "home", FREDDY_WORKERS="2", FREDDY_DATABASE=url, FREDDY_MODEL="auto")
     assert code == 1
     assert "each worker would load the embedded model: set FREDDY_MODEL=none" in said
+
+
+def test_where_no_process_can_be_started_the_server_ends_and_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    settings = parts.Settings(
+        home=tmp_path,
+        server=parts.Server(port=0, workers=2),
+        store=parts.Store(database="postgresql://127.0.0.1/none"),
+        model=parts.Model(name="none"),
+    )
+    logs.configure(settings.log.level, settings.log.format)
+    assert crew.serve(settings, (str(tmp_path / "no-such-program"),)) == 1
+    said = capfd.readouterr().err
+    assert "worker_not_started" in said
+    assert "workers_failed" in said

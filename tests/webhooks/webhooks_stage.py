@@ -54,6 +54,8 @@ class Receiver:
     def __init__(self) -> None:
         self.heard: list[Heard] = []
         self.answers: list[bytes | None] = [OK]
+        self.stays = False
+        """Whether it leaves the connection open behind an answer."""
         self.at_once = self.most = 0
         self._told = asyncio.Condition()
 
@@ -97,6 +99,8 @@ class Receiver:
             return
         writer.write(said)
         await writer.drain()
+        if self.stays:
+            await reader.read()
 
 
 def unwrapped(secret: str | None, heard: Heard) -> UnwrapWebhookEvent:

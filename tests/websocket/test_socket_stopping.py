@@ -60,6 +60,18 @@ async def test_responses_in_flight_may_end_and_no_other_begins(upstream, tmp_pat
         assert await asyncio.to_thread(server.wait_ended) == 0
 
 
+async def test_what_goes_on_elsewhere_is_told_no_further(upstream, tmp_path):
+    with served(upstream, tmp_path, FREDDY_SHUTDOWN_SECONDS="0.2") as server:
+        async with connected(server) as busy:
+            await busy.send(json.dumps({**CREATE, "input": "hold", "background": True}))
+            await heard(busy, "response.output_text.delta")
+            server.send(signal.SIGTERM)
+            error = await heard(busy, "error")
+            assert error["status"] == 503
+            assert "is stopping" in error["error"]["message"]
+        assert await asyncio.to_thread(server.wait_ended) == 0
+
+
 async def test_what_outlasts_the_grace_is_told_as_failed(upstream, tmp_path):
     with served(upstream, tmp_path, FREDDY_SHUTDOWN_SECONDS="0.2") as server:
         async with connected(server) as busy:

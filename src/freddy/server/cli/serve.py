@@ -4,7 +4,7 @@ import argparse
 import gc
 import sys
 
-from freddy.server import config, logs
+from freddy.server.cli import started
 
 _FLAGS = {
     "host": "server.host",
@@ -16,12 +16,7 @@ _FLAGS = {
 
 
 def run(arguments: argparse.Namespace) -> int:
-    flags = {name: text for flag, name in _FLAGS.items() if (text := getattr(arguments, flag)) is not None}
-    settings, origins = config.read(arguments.config, flags)
-    logs.configure(settings.log.level, settings.log.format)
-    log = logs.get(__name__)
-    for warning in origins.warnings:
-        log.warning("setting_ignored", reason=warning)
+    settings = started.settings_of(arguments, _FLAGS)
     # Only now: the settings' errors come fast, and without the server's other packages.
     if arguments.handed is None and settings.server.workers > 1:
         from freddy.server import crew  # noqa: PLC0415

@@ -4,7 +4,8 @@ import argparse
 import gc
 from pathlib import Path
 
-from freddy.server import config, front, logs
+from freddy.server import front
+from freddy.server.cli import started
 
 _FLAGS = {
     "at_once": "background.at_once",
@@ -14,12 +15,7 @@ _FLAGS = {
 
 
 def run(arguments: argparse.Namespace) -> int:
-    flags = {name: text for flag, name in _FLAGS.items() if (text := getattr(arguments, flag)) is not None}
-    settings, origins = config.read(arguments.config, flags)
-    logs.configure(settings.log.level, settings.log.format)
-    log = logs.get(__name__)
-    for warning in origins.warnings:
-        log.warning("setting_ignored", reason=warning)
+    settings = started.settings_of(arguments, _FLAGS)
     if isinstance(settings.store.database, Path):
         return front.refuse(
             "a worker shares a PostgreSQL database with servers: set FREDDY_DATABASE to its address; "

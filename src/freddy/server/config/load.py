@@ -32,6 +32,7 @@ from freddy.server.config.upstreams import Upstreams
 FILE = "freddy.toml"
 ENVIRONMENT = "environment"
 DEFAULT = "default"
+_LAST_PORT = 65_535
 _WORDS = {
     "on": True,
     "yes": True,
@@ -136,7 +137,28 @@ class _Reading:
         if (settings.files.s3_access_key is None) != (settings.files.s3_secret_key is None):
             self.problems.append("files.s3_access_key and files.s3_secret_key belong together: set both, or neither")
         self._check_issuer(settings)
+        self._check_processes(settings)
         return settings
+
+    def _check_processes(self, settings: Settings) -> None:
+        """What would show only when it is too late: when somebody dies, or when nothing ever happens."""
+        background, server = settings.background, settings.server
+        if background.lease_seconds < 2 * background.heartbeat_seconds:
+            self.problems.append(
+                f"background.lease_seconds is {background.lease_seconds:g}, but must be at least twice "
+                f"background.heartbeat_seconds, which is {background.heartbeat_seconds:g}: "
+                "processes that live would take each other for dead"
+            )
+        if not background.at_once and isinstance(settings.store.database, Path):
+            self.problems.append(
+                "background.at_once is 0, but an SQLite database belongs to one process, and what it takes would wait "
+                "for ever: set FREDDY_DATABASE to the address of a PostgreSQL database, or at_once to 1 or more"
+            )
+        if server.metrics_port is not None and server.metrics_port + server.workers - 1 > _LAST_PORT:
+            self.problems.append(
+                f"server.metrics_port is {server.metrics_port}, and from there on each of {server.workers} workers "
+                f"needs a port: choose one of at most {_LAST_PORT + 1 - server.workers}"
+            )
 
     def _check_issuer(self, settings: Settings) -> None:
         issuer = settings.oidc.issuer

@@ -306,10 +306,14 @@ def unanswered(run: Run) -> frozenset[str]:
 
 
 def _once(run: Run, call: items.HostedCall | items.FunctionCall) -> bool:
-    """Whether the tool must not be called twice."""
+    """Whether the tool must not be called twice. What somebody approved was one call."""
     if isinstance(call, items.HostedCall):
+        if call.approval_id is not None:
+            return True
         meant = (one.once for one in run.offers if one.work is not None and _is_of(one, call))
     else:
+        if any(call is approved for approved in approved_functions(run)):
+            return True
         meant = (one.once for one in run.offers if one.work is None and one.function.name == call.name)
     return any(meant)
 

@@ -39,8 +39,7 @@ class HttpPost:
             **signing.headers(endpoint.secrets, message_id=event_id, timestamp=int(self._clock.now()), body=body),
         }
         try:
-            async with asyncio.timeout(self._seconds):
-                return await self._posted(endpoint.url, headers, body)
+            return await self._posted(endpoint.url, headers, body)
         except (TimeoutError, httpx2.TimeoutException):
             return Outcome(failure="timeout")
         except (Refused, httpx2.InvalidURL):
@@ -54,9 +53,12 @@ class HttpPost:
     async def _posted(self, url: str, headers: dict[str, str], body: bytes) -> Outcome:
         # A connection that was kept may end just when the event is on its way: each has one of its own.
         async with (
+            asyncio.timeout(self._seconds) as waiting,
             self._outward.client(timeout=self._seconds) as client,
             client.stream("POST", url, content=body, headers=headers, follow_redirects=False) as answer,
         ):
+            # What comes behind the status cannot change what it says, and no lack of time either.
+            waiting.reschedule(None)
             await _drained(answer)
             return Outcome(
                 status_code=answer.status_code,
@@ -66,7 +68,7 @@ class HttpPost:
 
 
 async def _drained(answer: httpx2.Response) -> None:
-    """What comes behind the status cannot change what it says."""
+    """Takes some of what comes behind the status, for a little while."""
     read = 0
     with contextlib.suppress(httpx2.HTTPError, TimeoutError):
         async with asyncio.timeout(_READ_SECONDS):

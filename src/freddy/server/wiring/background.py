@@ -3,12 +3,13 @@
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from freddy.server.config import ConfigError, Settings
+from freddy.server.config import Settings
 from freddy.server.ports.runs import RunStore
 from freddy.server.ports.signals import Signals
 from freddy.server.ports.world import Clock, IdSource
 from freddy.server.runtime.worker import Pace
 from freddy.server.stores.signals.memory import MemorySignals
+from freddy.server.wiring import redis
 
 _ALONE_POLL_SECONDS = 30.0
 _ALONE_FOLLOW_SECONDS = 1.0
@@ -41,17 +42,10 @@ async def signals(settings: Settings, stack: AsyncExitStack, ids: IdSource) -> S
     url = settings.limits.redis_url
     if url is None:
         return MemorySignals()
-    try:
-        # Its client is an extra, and takes long to import.
+    with redis.opening():
         from freddy.server.stores.signals.redis import RedisSignals  # noqa: PLC0415
-    except ImportError as error:
-        raise ConfigError(
-            ("FREDDY_REDIS_URL needs a package more: pip install 'freddy-gateway[server,redis]'",)
-        ) from error
-    try:
+
         told = RedisSignals(url, ids=ids)
-    except ValueError as error:
-        raise ConfigError((f"FREDDY_REDIS_URL: {error}",)) from error
     return await stack.enter_async_context(told)
 
 

@@ -5,11 +5,12 @@ from functools import partial
 
 from freddy.server.accounts.limits import Limiter
 from freddy.server.accounts.offices import Office
-from freddy.server.config import ConfigError, Settings
+from freddy.server.config import Settings
 from freddy.server.core.limits import Limits
 from freddy.server.ports.counters import BudgetSource, Counters
 from freddy.server.ports.world import Clock, IdSource
 from freddy.server.stores.counters.memory import MemoryCounters
+from freddy.server.wiring import redis
 
 
 async def limiter(
@@ -50,15 +51,8 @@ async def _counters(settings: Settings, stack: AsyncExitStack, clock: Clock, ids
     url = settings.limits.redis_url
     if url is None:
         return MemoryCounters(clock)
-    try:
-        # Its client is an extra, and takes long to import.
+    with redis.opening():
         from freddy.server.stores.counters.redis import RedisCounters  # noqa: PLC0415
-    except ImportError as error:
-        raise ConfigError(
-            ("FREDDY_REDIS_URL needs a package more: pip install 'freddy-gateway[server,redis]'",)
-        ) from error
-    try:
+
         counters = RedisCounters(url, clock=clock, ids=ids)
-    except ValueError as error:
-        raise ConfigError((f"FREDDY_REDIS_URL: {error}",)) from error
     return await stack.enter_async_context(counters)

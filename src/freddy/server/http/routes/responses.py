@@ -187,7 +187,8 @@ class ResponseRoutes:
         encode_event = dialect.event_encoder(response)
         # Before anything is waited for: a run that ends meanwhile may be dropped, but not from who follows it already.
         following = self._responses.follow(response, after)
-        whole = False
+        # Who had heard all of a response that had ended hears nothing more.
+        whole = response.ended
         try:
             async with aclosing(following) as batches, self._hangups.watch(receive):
                 if hold and (failure := await self._responses.failed_at_once(response, seconds=self._hold_seconds)):

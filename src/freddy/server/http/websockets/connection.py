@@ -7,6 +7,7 @@ is the engine's work, as for every other request.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
+from itertools import chain
 from typing import Final, TypeAlias, assert_never
 
 from msgspec import Struct
@@ -65,6 +66,8 @@ class _Answer:
         self.caller: Caller | None = None
         self.waits = True
         self.stopped = False
+        self.stopping: Response | None = None
+        """The response that is being stopped: who says so a thousand times is heard once."""
         self.response: Response | None = None
         self.number = 0
         self.steered: list[_Steered] = []
@@ -272,7 +275,7 @@ class Connection:
             raise ClientGone
         try:
             if answer.stopped:
-                self._work.create_task(self._stop(answer, response))
+                self._begin_stop(answer, response)
             answer.number, answer.response = 0, response
             return await self._tell(answer, response)
         except BaseException:
@@ -313,13 +316,17 @@ class Connection:
             current = cancel.response_id is None and answer.lane == lane and not answer.waits
             if named or current:
                 answer.stopped = True
-                if response is not None:
-                    self._work.create_task(self._stop(answer, response))
+                if response is not None and answer.stopping is not response:
+                    self._begin_stop(answer, response)
                 return
         told = "in this lane" if cancel.response_id is None else f"with id {cancel.response_id[:100]!r}"
         raise errors.NotFound(
             f"No response {told} is in flight on this connection", param="response_id", code="response_not_found"
         )
+
+    def _begin_stop(self, answer: _Answer, response: Response) -> None:
+        answer.stopping = response
+        self._work.create_task(self._stop(answer, response))
 
     async def _stop(self, answer: _Answer, response: Response) -> None:
         try:
@@ -328,6 +335,7 @@ class Connection:
             else:
                 await self._responses.stop(response)
         except Exception as error:  # noqa: BLE001 the edge
+            answer.stopping = None
             await self._refuse(error, answer.lane)
 
     async def _leave(self, response: Response) -> None:
@@ -342,7 +350,7 @@ class Connection:
             await self._say(frames.steer_failed(0, None, steer, None, code="response_not_found", message=why))
             return
         answer = found[0]
-        code, why = self._unsteerable(answer)
+        code, why = self._unsteerable(answer, steer)
         said: tuple[items.Item, ...] = ()
         if code is None:
             try:
@@ -357,12 +365,13 @@ class Connection:
         answer.steered.append(one)
         await self._say(frames.steer_accepted(answer.count(), one.id, steer, answer.lane))
 
-    def _unsteerable(self, answer: _Answer) -> tuple[frames.SteerCode | None, str]:
+    def _unsteerable(self, answer: _Answer, steer: frames.Steer) -> tuple[frames.SteerCode | None, str]:
         if answer.response is not None and answer.response.thread_id is not None:
             return "steering_not_supported", "a response in a conversation cannot be steered"
-        pending = sum(len(one.steered) for one in self._answers) + sum(map(len, self._left.values()))
-        if pending >= self._terms.steers:
-            return "too_many_pending_steers", f"{pending} steers wait on this connection already"
+        pending = [*(one for each in self._answers for one in each.steered), *chain(*self._left.values())]
+        length = sum(len(bytes(one.steer.input)) for one in pending) + len(bytes(steer.input))
+        if len(pending) >= self._terms.steers or (pending and length > self._terms.bytes):
+            return "too_many_pending_steers", f"{len(pending)} steers wait on this connection already"
         return None, ""
 
     async def _give_back(self, steered: tuple[_Steered, ...], answer: _Answer, why: str) -> None:

@@ -46,7 +46,7 @@ class Socket(WebSocketsSansIOProtocol):
     def handle_cont(self, event: Frame) -> None:
         """Pieces are put together as they come: thousands of a few bytes would take many times as much."""
         if not isinstance(self.frames[0], bytearray):
-            self.frames = [bytearray(self.frames[0])]
+            self.frames = [bytearray(self.frames[0])]  # type: ignore[list-item]
         self.frames[0] += event.data
         if event.fin:
             self.send_receive_event_to_app()

@@ -69,9 +69,7 @@ BEGIN = Statement(
 )
 END = Statement(_runs.update().where(*_held).values(ended_at=param("ended_at"), plan=sa.null()))
 ENDED_BY = Statement(sa.select(_runs.c.worker_id, _runs.c.fence).where(_this, _runs.c.ended_at.is_not(None)))
-RELEASE = Statement(
-    _runs.update().where(*_held).values(worker_id=sa.null(), losses=_runs.c.losses + param("losses"))
-)
+RELEASE = Statement(_runs.update().where(*_held).values(worker_id=sa.null(), losses=_runs.c.losses + param("losses")))
 IS_QUEUED = Statement(sa.select(_ONE).select_from(_runs).where(_this, tables.QUEUED))
 LOG = Statement(
     sa.select(*(_log.c[name] for name in _ENTRY))
