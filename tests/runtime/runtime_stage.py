@@ -123,6 +123,7 @@ class Stage:
         *,
         tools: ToolStage | None = None,
         at_once: int = 100,
+        counted: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.tools = tools or ToolStage()
         self.stores = stores
@@ -175,6 +176,7 @@ class Stage:
             signals=self.signals,
             clock=self.clock,
             # Nothing is found by looking: whatever happens has to be told.
+            counted=counted,
             pace=Pace(alone=True, at_once=at_once, poll=10 * PATIENCE),
         )
         self.responses = Responses(

@@ -325,8 +325,7 @@ async def test_a_run_that_comes_back_to_who_lost_it_is_performed_once(stores):
         begun = await built.start(background=True, stream=False)
         await built.until(built.model.waits)
         built.model.waits.clear()
-        pulse = Pulse("worker_1", await _beaten(stores))
-        await stores.runs.bury(pulse, 1)
+        await stores.runs.bury(Pulse("worker_1", await _beaten(stores)), 1)
         async with built.worker.claiming():
             await built.until(built.model.waits)
             assert built.host.claimed == 1
@@ -341,3 +340,30 @@ async def _beaten(stores: MemoryStores) -> int:
     await stores.runs.beat("worker_1")
     [pulse] = await stores.runs.pulses()
     return pulse.beats
+
+
+async def test_a_model_need_say_no_more_when_what_it_says_cannot_be_kept(stores):
+    gate, never = asyncio.Event(), asyncio.Event()
+    model = ScriptedModel(deltas.Text("one"), gate, deltas.Text("two"), never)
+    built = Stage({"scripted": model}, stores, PATIENCE)
+    async with built.host:
+        await built.start(background=True, stream=False)
+        await built.until(model.waits)
+        await stores.runs.bury(Pulse("worker_1", await _beaten(stores)), 1)
+        gate.set()
+        async with asyncio.timeout(PATIENCE):
+            while built.host.claimed:  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(0)
+        assert model.closed == 1
+
+
+async def test_how_many_wait_is_told_with_the_heartbeat(stores):
+    told: asyncio.Queue[int] = asyncio.Queue()
+    gate = asyncio.Event()
+    built = Stage({"scripted": ScriptedModel(gate)}, stores, 0.0, at_once=1, counted=told.put_nowait)
+    async with built.worker.beating(), built.host:
+        for _ in range(3):
+            await built.start(background=True, stream=False)
+        async with asyncio.timeout(PATIENCE):
+            while await told.get() != 2:
+                built.signals.tell(STOPPED)

@@ -43,6 +43,7 @@ class Metrics:
         self._tool_calls: dict[tuple[str, str], int] = {}
         self._webhooks: dict[str, int] = {}
         self._running = 0
+        self._queued = 0
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -55,6 +56,9 @@ class Metrics:
 
     def run_started(self, response: Response) -> None:  # noqa: ARG002 (of the port)
         self._running += 1
+
+    def queued(self, count: int) -> None:
+        self._queued = count
 
     def run_left(self, response: Response) -> None:  # noqa: ARG002
         self._running -= 1
@@ -113,6 +117,9 @@ class Metrics:
         running = GaugeMetricFamily("freddy_runs_in_progress", "Runs being performed.")
         running.add_metric([], self._running)
         yield running
+        queued = GaugeMetricFamily("freddy_background_queued", "Responses in the background that wait for a process.")
+        queued.add_metric([], self._queued)
+        yield queued
         tools = CounterMetricFamily(
             "freddy_tool_calls", "Calls of tools that the server ran.", labels=["kind", "status"]
         )

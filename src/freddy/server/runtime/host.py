@@ -265,7 +265,7 @@ class Host:
         first: float | None = None
         ended: Response | None = None
         happened: Sequence[events.Event] = ()
-        gathering = self._group.create_task(keeping.gather()) if isinstance(keeping, Journal) else None
+        gathering = self._gathering(keeping) if isinstance(keeping, Journal) else None
         try:
             if before:
                 await self._tell(run, before, keeping)
@@ -298,6 +298,14 @@ class Host:
         for listener in self._listeners:
             listener.run_finished(ended, seconds=seconds, first_delta_seconds=first)
         return ended
+
+    def _gathering(self, journal: Journal) -> asyncio.Task[None]:
+        """Keeps what the model says. Where that cannot be done any more, the model need say no more."""
+        performing = asyncio.current_task()
+        assert performing is not None
+        gathering = self._group.create_task(journal.gather())
+        gathering.add_done_callback(lambda ended: ended.cancelled() or performing.cancel(runner.SHUTDOWN))
+        return gathering
 
     async def _leave(self, run: Run) -> None:
         """The run goes on elsewhere, and takes its limits there."""

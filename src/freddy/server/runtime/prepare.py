@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from freddy.server.core import approvals, assistants, compaction, errors, ids, items, offers, plan, toolspec
 from freddy.server.core.accounts import Caller
+from freddy.server.core.plan import Plan
 from freddy.server.core.request import DEFAULT_MODEL, Request, ThreadRef
 from freddy.server.core.response import Response
 from freddy.server.core.ruling import Ruling
@@ -31,16 +32,18 @@ from freddy.server.runtime.toolbox import Toolbox, Tools
 class Prepared(Struct, frozen=True):
     """`turn` is about what the model will be asked first: what a tool will say is not known yet.
 
-    `tools` are those of the request with what they are told in confidence; of `providers` one must answer, if there
-    are any.
+    `tools` are those of the request with what they are told in confidence, which is not in the `plan`.
     """
 
     run: Run
     model: Route
-    caller: Caller
+    plan: Plan
     toolbox: Toolbox | None = None
     tools: tuple[toolspec.ToolSpec, ...] = ()
-    providers: tuple[str, ...] = ()
+
+    @property
+    def caller(self) -> Caller:
+        return self.plan.caller
 
     @property
     def turn(self) -> Turn:
@@ -131,23 +134,45 @@ class Preparation:
             warnings=(*settled.warnings, *_warnings(request), *before.warnings),
             considered=ruling.considered,
         )
-        run = Run(
-            response=response,
-            context=(*before.said, *request.input),
+        made = Plan(
+            caller=caller,
+            before=before.said,
             instructions=instructions,
             model=route.name,
-            live=request.stream or request.background,
             cache_key=_cache_key(response),
-            offers=toolbox.offers() if toolbox else _of_caller(request.tools),
-            opened=toolbox is None or toolbox.known,
             parallel=_parallel(request, route),
             answers=answers,
+            providers=tuple(settled.assistant.value.providers) if settled.assistant is not None else (),
+        )
+        return await self._made(response, made, route, toolbox, tools=tools)
+
+    async def _made(
+        self,
+        response: Response,
+        made: Plan,
+        route: Route,
+        toolbox: Toolbox | None,
+        *,
+        tools: tuple[toolspec.ToolSpec, ...],
+    ) -> Prepared:
+        """The run of a plan, be it new or taken up."""
+        request = response.request
+        run = Run(
+            response=response,
+            context=(*made.before, *request.input),
+            instructions=made.instructions,
+            model=made.model,
+            live=request.stream or request.background,
+            cache_key=made.cache_key,
+            offers=toolbox.offers() if toolbox else _of_caller(request.tools),
+            opened=toolbox is None or toolbox.known,
+            parallel=made.parallel,
+            answers=made.answers,
             compaction=self._shortening(request, route),
         )
-        if self._tools is not None and answers and (approved := _approved_functions(run)):
-            toolbox = await self._tools.with_functions(toolbox, request, caller, names=approved)
-        providers = settled.assistant.value.providers if settled.assistant is not None else ()
-        return Prepared(run, route, caller, toolbox, tools=tools, providers=tuple(providers))
+        if self._tools is not None and made.answers and (approved := _approved_functions(run)):
+            toolbox = await self._tools.with_functions(toolbox, request, made.caller, names=approved)
+        return Prepared(run, route, made, toolbox, tools)
 
     async def put_down(self, prepared: Prepared) -> bytes:
         """The plan of a run, for whichever process performs it. Raises `errors.StorageUnavailable`."""
@@ -158,19 +183,7 @@ class Preparation:
                 raise errors.StorageUnavailable("Secrets of tools cannot be kept here")
             told = msgspec.json.encode(prepared.tools).decode()
             secrets = await self._sealer.seal(told, _bound_to(run.response))
-        return plan.write(
-            plan.Plan(
-                caller=prepared.caller,
-                before=run.context[: len(run.context) - len(run.response.request.input)],
-                instructions=run.instructions,
-                model=run.model,
-                cache_key=run.cache_key,
-                parallel=run.parallel,
-                answers=run.answers,
-                providers=prepared.providers,
-                tools=secrets,
-            )
-        )
+        return plan.write(replace(prepared.plan, tools=secrets))
 
     async def take_up(self, response: Response, written: bytes) -> Prepared:
         """A run as it was put down, and what it needs as that is now. Raises what keeps it from going on."""
@@ -186,22 +199,7 @@ class Preparation:
         toolbox = None
         if self._tools is not None:
             toolbox = await self._tools.equip(replace(request, tools=tools), made.caller)
-        run = Run(
-            response=response,
-            context=(*made.before, *request.input),
-            instructions=made.instructions,
-            model=made.model,
-            live=True,
-            cache_key=made.cache_key,
-            offers=toolbox.offers() if toolbox else _of_caller(request.tools),
-            opened=toolbox is None or toolbox.known,
-            parallel=made.parallel,
-            answers=made.answers,
-            compaction=self._shortening(request, route),
-        )
-        if self._tools is not None and made.answers and (approved := _approved_functions(run)):
-            toolbox = await self._tools.with_functions(toolbox, request, made.caller, names=approved)
-        return Prepared(run, route, made.caller, toolbox, tools=tools, providers=made.providers)
+        return await self._made(response, made, route, toolbox, tools=tools)
 
     async def _settled(self, request: Request, caller: Caller) -> Settled:
         """With what the thread, the assistant, the organization and the prompt say."""

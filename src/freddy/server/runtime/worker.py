@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 from msgspec import Struct
@@ -59,8 +59,11 @@ class Worker:
         signals: Signals,
         clock: Clock,
         pace: Pace,
+        counted: Callable[[int], None] = lambda _: None,
     ) -> None:
+        """`counted` hears with every heartbeat how many runs wait for somebody."""
         self.id = worker_id
+        self._counted = counted
         self._runs = runs
         self._host = host
         self._preparation = preparation
@@ -283,6 +286,7 @@ class Worker:
                 for response_id, how in heard.stops.items():
                     self._host.stop(response_id, keep=how == runner.KEEP)
                 await self._look_around()
+                self._counted(await self._runs.queued())
             except errors.FreddyError as error:
                 _log.warning("heartbeat_failed", extra={"code": error.code})
             except Exception:  # noqa: BLE001

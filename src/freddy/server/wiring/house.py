@@ -194,6 +194,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             signals=told,
             clock=clock,
             pace=background.pace(settings),
+            counted=metrics.queued,
         )
         # In this order: what is under way at the end is brought to its own while the heart still beats.
         await stack.enter_async_context(worker.beating())
