@@ -1,6 +1,7 @@
 # make run    installs what is missing and serves
 # make test   installs what is missing and passes all tests
 # make check  what has to be green before a commit: format, lint, types, contracts, generated code, tests
+# make soak   injects faults into real servers for MINUTES (30), in an order that SEED decides
 # make bench  measures the gateway and the embedded model (needs gcc)
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
@@ -9,7 +10,7 @@ UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 BIN := .venv/bin
 
-.PHONY: run test check format lint types contracts generated unasync settings-page golden bench clean
+.PHONY: run test check format lint types contracts generated unasync settings-page golden soak bench clean
 
 run: .venv/installed
 	$(BIN)/freddy serve
@@ -36,6 +37,9 @@ generated: .venv/installed
 
 unasync: .venv/installed
 	$(BIN)/python scripts/unasync.py
+
+soak: .venv/installed
+	PYTHONPATH=tests:tests/api:tests/durability $(BIN)/python -m durability_soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
 bench: .venv/installed
 	$(BIN)/python bench/run.py
