@@ -99,7 +99,10 @@ class Member:
 
     def wait_ended(self) -> int:
         assert self._process
-        return self._process.wait(BOUND)
+        code = self._process.wait(BOUND)
+        if self._process.stdout:
+            self._process.stdout.close()
+        return code
 
     def freeze(self) -> None:
         """It stands still in the middle of whatever it does."""
@@ -134,10 +137,7 @@ class Member:
         self._process.send_signal(number)
         if self.frozen and number == signal.SIGKILL:
             self.frozen = False
-        code = self._process.wait(BOUND)
-        if self._process.stdout:
-            self._process.stdout.close()
-        return code
+        return self.wait_ended()
 
     def _stands(self) -> bool:
         assert self._process

@@ -45,6 +45,7 @@ async def test_a_function_is_told_as_it_is_kept_and_its_secret_once(gateway):
         "headers": {"Authorization": "***REDACTED***"},
         "timeout_seconds": 5,
         "require_approval": True,
+        "idempotent": True,
         "enabled": True,
         "metadata": {"team": "a"},
         "secret": function["secret"],
