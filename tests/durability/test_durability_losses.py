@@ -19,7 +19,7 @@ both = pytest.mark.parametrize("dialect", PATHS)
 @both
 async def test_wherever_a_process_is_killed_another_goes_on(tmp_path: Path, dialect: str):
     async with cluster(tmp_path, databases.server(), **MANY) as made, Crowd(made) as crowd:
-        traps = await begun(crowd, dialect, "one", every=3)
+        traps = await begun(crowd, dialect, "one", every=6)
         made.members["one"].kill()
         await crowd.lose()
         let_go(traps)
@@ -30,7 +30,7 @@ async def test_wherever_a_process_is_killed_another_goes_on(tmp_path: Path, dial
 
 async def test_wherever_the_only_process_is_killed_it_goes_on_when_it_comes_back(tmp_path: Path):
     async with cluster(tmp_path, None, ("one",), **MANY) as made, Crowd(made) as crowd:
-        traps = await begun(crowd, "freddy", "one", every=4)
+        traps = await begun(crowd, "freddy", "one", every=7)
         for _ in range(2):
             made.members["one"].kill()
             await crowd.lose()
