@@ -92,43 +92,71 @@ async def test_a_run_that_crashed_behind_any_entry_goes_on_elsewhere(stage):
     first = await stage(tools=tool_stage(work), scripted=ScriptedModel(turns=TURNS))
     begun = await first.start(**BACKGROUND)
     whole = await ended(first, begun.id)
-    entries: list[Entry] = first.stores.runs.logs[begun.id]
-    assert len(entries) > 8
+    entries = _finer(first.stores.runs.logs[begun.id], begun)
+    assert len(entries) > 15
     plan = await first.preparation.put_down(await first.preparation.prepare(begun.request, CALLER))
     for crash in range(len(entries)):
-        stores = MemoryStores()
-        claim = await stores.runs.put(begun, plan, worker_id="gone")
-        for entry in entries[:crash]:
-            done = (event for event in _read(entry, begun) if isinstance(event, events.ItemDone | events.Called))
-            await stores.runs.record(claim, entry, {event.index: event.item for event in done})
-        again = Work()
-        model = ScriptedModel(turns=TURNS[_turns(entries[:crash]) :])
-        built = Stage({"scripted": model}, stores, PATIENCE, tools=tool_stage(again))
-        for _ in range(1000):
-            built.ids.new("taken")  # by the process that is gone
-        await stores.runs.release(claim)
-        async with built.host, built.worker.claiming():
-            told = await built.hear(begun)
-        found = told[-1].response
-        for item, heard in zip(found.output, check_events(told[2:]), strict=True):
-            assert item == heard or items.is_broken_off(item)
-        assert found.status == "completed"
-        assert [item.text for item in found.output if isinstance(item, items.Message) and item.text] == [
-            item.text for item in whole.output if isinstance(item, items.Message)
-        ]
-        said = [_said(item) for item in reading.readable(found.output)]
-        assert said == [_said(item) for item in reading.readable(whole.output)]
-        answers = [item.call_id for item in found.output if isinstance(item, items.FunctionOutput)]
-        assert len(answers) == len(set(answers)) == 2
-        hosted = [item for item in found.output if isinstance(item, items.HostedCall)]
-        assert [item.status for item in hosted if item.status != "incomplete"] == ["completed"]
-        answered = sum(isinstance(event, events.ToolDone) for entry in entries[:crash] for event in _read(entry, begun))
-        assert again.calls == 3 - answered
-        assert len(model.turns) == 3 - _turns(entries[:crash])
-        assert told[: sum(entry.told for entry in entries[:crash])] == [
-            event for entry in entries[:crash] for event in _told(entry, found)
-        ]
-        assert len(found.calls) == len(whole.calls)
+        again = await _gone_on(begun, plan, entries[:crash], whole, lives=1)
+        # And once more, while it makes up for that.
+        again = _finer(again, begun)
+        for later in range(crash + 1, len(again)):
+            await _gone_on(begun, plan, again[:later], whole, lives=2)
+
+
+def _finer(entries: list[Entry], response) -> list[Entry]:
+    """The same log, had the model spoken so slowly that each of its words was kept by itself."""
+    told: list[Entry] = []
+    for entry in entries:
+        pieces: list[list[events.Event]] = [[]]
+        for event in _read(entry, response):
+            word = isinstance(event, events.TextDelta | events.ArgumentsDelta | events.ItemAdded)
+            output = isinstance(event, events.ItemAdded) and isinstance(event.item, items.FunctionOutput)
+            if word and not output and pieces[-1]:
+                pieces.append([])
+            pieces[-1].append(event)
+        for piece in pieces:
+            first = told[-1].first + told[-1].told if told else 0
+            count = sum(not isinstance(event, events.UNTOLD) for event in piece)
+            told.append(Entry(len(told), first, count, log.write(piece)))
+    return told
+
+
+async def _gone_on(begun, plan: bytes, entries: list[Entry], whole, *, lives: int) -> list[Entry]:
+    """The log of the run after another process has brought it to its end from there, and what must be true of it."""
+    stores = MemoryStores()
+    claim = await stores.runs.put(begun, plan, worker_id="gone")
+    for entry in entries:
+        kept = (events.ItemDone, events.Called, events.Withdrawn)
+        done = {event.index: event.item for event in _read(entry, begun) if isinstance(event, kept)}
+        await stores.runs.record(claim, entry, done)
+    work = Work()
+    model = ScriptedModel(turns=TURNS[_turns(entries) :])
+    built = Stage({"scripted": model}, stores, PATIENCE, tools=tool_stage(work))
+    for _ in range(1000 * lives):
+        built.ids.new("taken")  # by the processes that are gone
+    await stores.runs.release(claim)
+    async with built.host, built.worker.claiming():
+        told = await built.hear(begun)
+    found = told[-1].response
+    for item, heard in zip(found.output, check_events(told[2:]), strict=True):
+        assert item == heard or items.is_broken_off(item)
+    assert found.status == "completed"
+    assert [item.text for item in found.output if isinstance(item, items.Message) and item.text] == [
+        item.text for item in whole.output if isinstance(item, items.Message)
+    ]
+    said = [_said(item) for item in reading.readable(found.output)]
+    assert said == [_said(item) for item in reading.readable(whole.output)]
+    answers = [item.call_id for item in found.output if isinstance(item, items.FunctionOutput)]
+    assert len(answers) == len(set(answers)) == 2
+    hosted = [item for item in found.output if isinstance(item, items.HostedCall)]
+    assert [item.status for item in hosted if item.status != "incomplete"] == ["completed"]
+    answered = sum(isinstance(event, events.ToolDone) for entry in entries for event in _read(entry, begun))
+    assert work.calls == 3 - answered
+    assert len(model.turns) == 3 - _turns(entries)
+    before = [event for entry in entries for event in _told(entry, found)]
+    assert told[: len(before)] == before
+    assert len(found.calls) == len(whole.calls)
+    return stores.runs.logs[begun.id]
 
 
 def _said(item: items.Item) -> tuple[str, str]:

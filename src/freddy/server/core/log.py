@@ -1,15 +1,14 @@
 """Owns how what happens in a run is kept in its log, and read from there: JSON, with no response in it twice."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from freddy.server.core import events, items
+from freddy.server.core import events
 from freddy.server.core.response import Response
-from freddy.server.core.run import Run
 
 
 class _Began(Struct, frozen=True, tag="began"):
@@ -68,45 +67,6 @@ def read(written: bytes, response: Response) -> list[events.Event]:
 
 def is_end(happened: Sequence[events.Event]) -> bool:
     return bool(happened) and isinstance(happened[-1], events.Finished)
-
-
-def broken_off(happened: Iterable[events.Event], run: Run) -> Iterator[events.Event]:
-    """What must happen before `run`, in which this has happened, can go on.
-
-    Each item that was begun and not ended, as far as it was told, is ended; and what a turn made that did not come to
-    its end is withdrawn.
-    """
-    begun: dict[int, items.Item] = {}
-    for event in happened:
-        match event:
-            case events.ItemAdded(index, item):
-                begun[index] = item
-            case events.ItemDone(index) | events.Called(index):
-                begun.pop(index, None)
-            case _:
-                pass
-    for index, item in enumerate(run.output[run.accounted :], run.accounted):
-        if not _of_turn(item, run.turns):
-            continue
-        if isinstance(item, items.HostedCall):
-            begun[index] = item
-        else:
-            yield events.Withdrawn(index, items.broken_off(item))
-    for index, item in sorted(begun.items(), key=lambda one: one[0]):
-        if isinstance(item, items.McpTools):
-            yield events.CallProgress(index, item.id, "mcp_tools", "failed")
-        yield events.ItemDone(index, items.broken_off(item))
-
-
-def _of_turn(item: items.Item, turn: int) -> bool:
-    """Whether the model made the item in its turn `turn`, of an item behind all earlier turns."""
-    match item:
-        case items.Message() | items.Reasoning():
-            return True
-        case items.FunctionCall() | items.HostedCall():
-            return item.turn == turn
-        case _:
-            return False
 
 
 def _kept(event: events.Event) -> object:

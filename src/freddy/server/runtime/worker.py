@@ -10,8 +10,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from freddy.server.accounts.limits import FREE, Admission, Limiter, is_spent
-from freddy.server.core import errors, events, log
-from freddy.server.core.run import Run, fold, unanswered
+from freddy.server.core import errors, events, log, resuming
+from freddy.server.core.run import Run
 from freddy.server.ports.runs import Claim, Claimed, Entry, Heard, Pulse, RunStore
 from freddy.server.ports.signals import QUEUED, STOPPED, Signals
 from freddy.server.ports.world import Clock
@@ -373,10 +373,7 @@ class _Watch:
 
 def _gone_on(run: Run, entries: list[Entry]) -> tuple[Run, list[events.Event], int, int]:
     """The run as its log leaves it, what must be told before it goes on, and the next place and number."""
-    happened = [event for entry in entries for event in log.read(entry.events, run.response)]
-    run = replace(fold(run, happened), begun=bool(happened))
-    first: list[events.Event] = [*log.broken_off(happened, run)]
-    run = replace(run, doubtful=unanswered(fold(run, first)))
+    run, first = resuming.resumed(run, [event for entry in entries for event in log.read(entry.events, run.response)])
     if not entries:
         return run, first, 0, 0
     return run, first, entries[-1].place + 1, entries[-1].first + entries[-1].told
