@@ -104,11 +104,18 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
 @contextmanager
 def serving(home: Path, **variables: str) -> Iterator[Served]:
     """Runs it until the context ends: then it is stopped as an operator stops it, if it still runs."""
+    with running(home, "serve", **variables) as (process, told, log):
+        yield Served(process, told, home, log)
+
+
+@contextmanager
+def running(home: Path, command: str, **variables: str) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
+    """The same of any command that stays: the process, its greeting, and where it writes its log."""
     home.mkdir(parents=True, exist_ok=True)
     log = home.with_name(home.name + ".log")
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "freddy", "serve"],
+            [sys.executable, "-m", "freddy", command],
             env=environment(home, **variables),
             cwd=home,
             stdin=subprocess.DEVNULL,
@@ -117,7 +124,7 @@ def serving(home: Path, **variables: str) -> Iterator[Served]:
         )
     with process:
         try:
-            yield Served(process, _greeting(process, log), home, log)
+            yield process, greeting(process, log), log
             if process.poll() is None:
                 process.terminate()
                 process.wait(BOUND)
@@ -126,11 +133,11 @@ def serving(home: Path, **variables: str) -> Iterator[Served]:
                 process.kill()
 
 
-def refused(home: Path, **variables: str) -> tuple[int, str, str]:
-    """The exit code, stdout and stderr of a server that does not start."""
+def refused(home: Path, *, command: str = "serve", **variables: str) -> tuple[int, str, str]:
+    """The exit code, stdout and stderr of a server, or a worker, that does not start."""
     home.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        [sys.executable, "-m", "freddy", "serve"],
+        [sys.executable, "-m", "freddy", command],
         env=environment(home, **variables),
         cwd=home,
         stdin=subprocess.DEVNULL,
@@ -162,7 +169,7 @@ def stream_events(text: str) -> list[dict[str, Any]]:
     return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
 
 
-def _greeting(process: subprocess.Popen[bytes], log: Path) -> str:
+def greeting(process: subprocess.Popen[bytes], log: Path) -> str:
     assert process.stdout
     said = b""
     while not said.endswith(b"\n\n"):

@@ -20,7 +20,7 @@ import msgspec
 from durability_stage import FUNCTION, LABEL, MODEL, ONCE_FUNCTION, PARAMETERS, Plan, Stage, call_of
 
 from databases import PostgresServer
-from freddy_process import BOUND, Served, _greeting, environment, wait_until
+from freddy_process import BOUND, Served, environment, greeting, wait_until
 
 Json = dict[str, Any]
 Role = Literal["serve", "worker"]
@@ -79,9 +79,9 @@ class Member:
                 stdout=subprocess.PIPE,
                 stderr=errors,
             )
-        greeting = _greeting(self._process, self._log)
+        said = greeting(self._process, self._log)
         if self.role == "serve":
-            self.url = Served(self._process, greeting, self.home, self._log).url
+            self.url = Served(self._process, said, self.home, self._log).url
 
     def kill(self) -> None:
         """As a power cut does."""

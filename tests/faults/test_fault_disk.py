@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from freddy_process import Served, _greeting, environment, serving, wait_until
+from freddy_process import Served, environment, greeting, serving, wait_until
 from freddy_upstream import ANSWER, Upstream
 
 SIZE = 12 * 2**20
@@ -50,7 +50,7 @@ def confined(home: Path, **variables: str) -> Iterator[Served]:
         ) as process,
     ):
         try:
-            yield Served(process, _greeting(process, log), home, log)
+            yield Served(process, greeting(process, log), home, log)
         finally:
             process.kill()
 

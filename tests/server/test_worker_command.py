@@ -5,7 +5,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ import httpx2
 import pytest
 
 from databases import PostgresServer, postgres_server
-from freddy_process import BOUND, Served, _greeting, environment, serving, stream_events, wait_until
+from freddy_process import BOUND, Served, refused, running, serving, stream_events, wait_until
 from freddy_upstream import ANSWER, Upstream
 
 CODE = "no_callers"
@@ -51,43 +50,8 @@ class Worker:
 
 @contextmanager
 def working(home: Path, **variables: str) -> Iterator[Worker]:
-    """Runs it until the context ends: then it is stopped as an operator stops it, if it still runs."""
-    home.mkdir(parents=True, exist_ok=True)
-    log = home.with_name(home.name + ".log")
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "freddy", "worker"],
-            env=environment(home, **variables),
-            cwd=home,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-        )
-    with process:
-        try:
-            yield Worker(process, _greeting(process, log), log)
-            if process.poll() is None:
-                process.terminate()
-                process.wait(BOUND)
-        finally:
-            if process.poll() is None:
-                process.kill()
-
-
-def refused(home: Path, **variables: str) -> tuple[int, str, str]:
-    """The exit code, stdout and stderr of a worker that does not start."""
-    home.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "freddy", "worker"],
-        env=environment(home, **variables),
-        cwd=home,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=BOUND,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+    with running(home, "worker", **variables) as (process, greeting, log):
+        yield Worker(process, greeting, log)
 
 
 def free_port() -> int:
@@ -306,7 +270,7 @@ def test_a_second_signal_ends_the_grace(
 
 
 def test_a_worker_over_sqlite_is_refused(tmp_path: Path):
-    code, greeting, said = refused(tmp_path / "home")
+    code, greeting, said = refused(tmp_path / "home", command="worker")
     assert (code, greeting) == (1, "")
     assert said.splitlines()[-1].startswith("freddy: a worker shares a PostgreSQL database with servers")
     assert "FREDDY_DATABASE" in said
@@ -314,7 +278,7 @@ def test_a_worker_over_sqlite_is_refused(tmp_path: Path):
 
 
 def test_a_worker_that_would_perform_nothing_is_refused(tmp_path: Path, shared: dict[str, str]):
-    code, greeting, said = refused(tmp_path / "home", **shared, FREDDY_BACKGROUND_AT_ONCE="0")
+    code, greeting, said = refused(tmp_path / "home", command="worker", **shared, FREDDY_BACKGROUND_AT_ONCE="0")
     assert (code, greeting) == (1, "")
     assert said == "freddy: this worker would perform nothing: FREDDY_BACKGROUND_AT_ONCE is 0\n"
 
@@ -322,6 +286,6 @@ def test_a_worker_that_would_perform_nothing_is_refused(tmp_path: Path, shared: 
 def test_a_worker_whose_port_is_taken_says_which(tmp_path: Path, shared: dict[str, str]):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        code, greeting, said = refused(tmp_path / "home", **shared, FREDDY_METRICS_PORT=str(port))
+        code, greeting, said = refused(tmp_path / "home", command="worker", **shared, FREDDY_METRICS_PORT=str(port))
     assert (code, greeting) == (1, "")
     assert said.startswith(f"freddy: cannot listen on 127.0.0.1:{port}: ")
