@@ -3,12 +3,16 @@
 Says how hard hypothesis looks.
 """
 
+import logging
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from freddy.server import logs
 
 sys.path.append(str(Path(__file__).with_name("api")))
 
@@ -32,3 +36,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         mark = item.get_closest_marker("xdist_group")
         if mark and not item.nodeid.endswith(f"@{mark.args[0]}"):
             item._id = type(item.id).parse(f"{item.nodeid}@{mark.args[0]}")
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Where the process logs to is afterwards as it was before the test configured it."""
+    root = logging.getLogger()
+    before = (list(root.handlers), root.level)
+    levels = {name: logging.getLogger(name).level for name in logs.QUIET}
+    yield
+    root.handlers[:], root.level = before
+    logging.captureWarnings(capture=False)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)

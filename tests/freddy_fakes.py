@@ -23,7 +23,7 @@ from freddy.server.ports.runs import Claimed, Entry, Heard, Pulse
 from freddy.server.ports.stores import ANY_RESPONSE, ANY_THREAD, Page, PlacedItem, ResponseFilter, ThreadFilter
 from freddy.server.ports.tools import Answer, Asker
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 """Seconds a test waits for something that must happen."""
 
 Line: TypeAlias = deltas.Delta | Sequence[deltas.Delta] | asyncio.Event | Exception

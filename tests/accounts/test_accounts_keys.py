@@ -243,7 +243,7 @@ async def test_what_changed_here_is_not_remembered_as_it_was(desk: Desk):
             return found
 
     verifier = keys.Verifier(Slow(desk.store._database), clock=desk.clock)
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(verifier.verify(minted.secret))
         await begun.wait()
         await desk.store.update_key(replace(minted.key, paused_at=1))

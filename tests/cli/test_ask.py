@@ -168,7 +168,7 @@ def test_ctrl_c_cancels_the_response_and_ends_with_130(script, environment):
         assert child.stderr
         assert child.stdout.read(5) == b"Hello"
         child.send_signal(signal.SIGINT)
-        assert child.wait(10) == 130
+        assert child.wait(30) == 130
         assert child.stderr.read() == b""
     assert script.cancelled.is_set()
     assert script.requests[-1][0] == "/v1/model/response/resp_1/cancel"

@@ -123,20 +123,12 @@ def test_a_field_cannot_take_the_place_of_the_event():
     assert (written.line["event"], written.line["level"]) == ("real", "info")
 
 
+@pytest.mark.usefixtures("own_logging")
 def test_every_logger_of_the_process_is_routed_to_stderr(capsys):
-    root = logging.getLogger()
-    before = (list(root.handlers), root.level)
-    quiet = {name: logging.getLogger(name).level for name in ("uvicorn", "aiohttp", "sqlalchemy")}
-    try:
-        logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())
-        logs.configure("info", "json")
-        logging.getLogger("uvicorn.error").warning("seen")
-        logging.getLogger("uvicorn.error").info("too chatty")
-        logs.get("freddy.a").info("seen_too")
-    finally:
-        root.handlers[:], root.level = before
-        logging.captureWarnings(capture=False)
-        for name, level in quiet.items():
-            logging.getLogger(name).setLevel(level)
+    logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())
+    logs.configure("info", "json")
+    logging.getLogger("uvicorn.error").warning("seen")
+    logging.getLogger("uvicorn.error").info("too chatty")
+    logs.get("freddy.a").info("seen_too")
     said = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [line.get("message") or line.get("event") for line in said] == ["seen", "seen_too"]

@@ -36,7 +36,7 @@ async def raw(gateway, head, *pieces, cut=False):
             await writer.drain()
         if cut:
             return b""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await reader.read()
     finally:
         writer.close()
@@ -453,7 +453,7 @@ async def test_a_client_that_hangs_up_leaves_nothing_behind(opened, blobs, size)
     gateway = await opened()
     start = b'--xx\r\ncontent-disposition: form-data; name="file"; filename="x"\r\n\r\n'
     await raw(gateway, form_head(length=20_000_000), start, b"x" * size, cut=True)
-    async with asyncio.timeout(5), Database(gateway.settings.store.database) as database:
+    async with asyncio.timeout(30), Database(gateway.settings.store.database) as database:
         # Until nothing is being written any more.
         while blobs() or await SqlFiles(database).orphans():  # noqa: ASYNC110 nobody tells
             await asyncio.sleep(0)

@@ -57,7 +57,7 @@ async def test_a_sweep_leaves_alone_what_is_being_uploaded(stage):
             await stage.files.sweep()
             return await upload.keep(CALLER, Draft("user_data"))
 
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         uploading = tasks.create_task(upload())
         await begun.wait()
         await stage.files.sweep()

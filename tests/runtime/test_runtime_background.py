@@ -73,8 +73,8 @@ async def test_it_is_kept_before_it_is_answered_and_followed_from_the_log(stage,
 
 
 async def test_what_is_told_is_in_the_log_before(stage, stores):
-    model = ScriptedModel(deltas.Text("one"), asyncio.Event())
-    built = await stage(scripted=model)
+    gate = asyncio.Event()
+    built = await stage(deltas.Text("one"), gate, deltas.Stop("stop"))
     begun = await built.start(background=True, stream=False)
     batches = built.responses.follow(begun)
     heard = []
@@ -85,6 +85,7 @@ async def test_what_is_told_is_in_the_log_before(stage, stores):
             heard += batch
             assert sum(entry.told for entry in stores.runs.logs[begun.id]) >= len(heard)
     await batches.aclose()
+    gate.set()
 
 
 async def test_a_run_that_crashed_behind_any_entry_goes_on_elsewhere(stage):

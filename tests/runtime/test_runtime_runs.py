@@ -718,3 +718,4 @@ async def test_a_run_that_outlives_whoever_began_it_counts_until_it_ends(stage):
         await played.start(caller=bounded)
     await played.responses.cancel(played.ear.started[0], CALLER)
     assert await played.start(caller=bounded)
+    gate.set()

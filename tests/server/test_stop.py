@@ -62,7 +62,7 @@ def test_what_outlasts_the_grace_ends_as_failed_and_says_so(tmp_path: Path):
             whole = callers.submit(client.post, "/v1/responses", json={"input": "hold", "model": "m"})
             background = client.post("/v1/model/response", json={**HOLD, "background": True}).json()
             upstream.wait_held(3)
-            assert began.wait(5)
+            assert began.wait(30)
             server.send(signal.SIGTERM)
             events = streamed.result()
             assert server.wait_ended() == 0
@@ -114,7 +114,7 @@ def test_a_second_signal_cuts_at_once(tmp_path: Path, number: signal.Signals):
             began = threading.Event()
             streamed = callers.submit(stream, server, began)
             upstream.wait_held(1)
-            assert began.wait(5)
+            assert began.wait(30)
             server.send(number)
             server.wait_closed()
             server.send(number)

@@ -234,6 +234,7 @@ def test_several_workers_do_not_each_load_a_model_that_nobody_asked_for(tmp_path
     assert "each worker would load the embedded model: set FREDDY_MODEL=none" in said
 
 
+@pytest.mark.usefixtures("own_logging")
 def test_where_no_process_can_be_started_the_server_ends_and_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     settings = parts.Settings(
         home=tmp_path,

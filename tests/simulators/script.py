@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 """Seconds a test waits for something that must happen."""
 
 Finish: TypeAlias = Literal["stop", "length", "content_filter", "tool_calls"]

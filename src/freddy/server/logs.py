@@ -31,7 +31,7 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
     "color_message",
 }
 _FIELDS = "freddy_fields"
-_QUIET = ("aiohttp", "alembic", "asyncio", "httpx2", "httpcore2", "sqlalchemy", "uvicorn")
+QUIET = ("aiohttp", "alembic", "asyncio", "httpx2", "httpcore2", "sqlalchemy", "uvicorn")
 
 _request_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("freddy_request_id", default=None)
 
@@ -88,7 +88,7 @@ def configure(level: str = "info", form: Literal["auto", "json", "text"] = "auto
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in _QUIET:
+    for name in QUIET:
         library = logging.getLogger(name)
         library.setLevel(logging.NOTSET if level == "debug" else logging.WARNING)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):

@@ -19,7 +19,7 @@ from freddy.server.providers._wire import PooledWire
 from freddy.server.providers.openai.adapter import OpenAI, OpenAIProvider
 from simulators.responses import Responses
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 RECORDING = (Path(__file__).parent / "recordings" / "reasoning-and-calls.sse").read_bytes()
 TURN = Turn(model="gpt-5", items=(items.Message("msg_1", "user", (items.Text("Hi"),)),))
 BODY = TypeAdapter(params.ResponseCreateParamsStreaming)

@@ -193,13 +193,14 @@ class Deliveries:
 
     async def _judge(self, endpoint: Endpoint, then: Delivery) -> None:
         """Disables what nobody is behind."""
-        if then.status != "failed":
+        if then.status != "failed" or then.ended_at is None:
             return
         if then.failure == "gone":
             await self._endpoints.disable(then.organization_id, endpoint.id, "gone")
             return
         since = await self._store.failing_since(endpoint.id, endpoint.since)
-        if since is not None and self._clock.now() - since >= self._pace.failing_days * _DAY:
+        # By when it failed: by now it may be another day.
+        if since is not None and then.ended_at - since >= self._pace.failing_days * _DAY:
             await self._endpoints.disable(then.organization_id, endpoint.id, "failing")
 
     async def _give_back(self, delivery: Delivery) -> None:

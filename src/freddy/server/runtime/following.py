@@ -18,7 +18,8 @@ _PAGE = 200
 class Following:
     """`poll_seconds` pass between two looks at a run that some other process performs, where nothing is heard of it.
 
-    Once `is_closing`, whoever follows such a run hears no more of it, and follows it from elsewhere.
+    Once a run `is_left`, since this process stops, whoever follows it hears no more of it here, and follows it from
+    elsewhere.
     """
 
     def __init__(
@@ -28,10 +29,10 @@ class Following:
         store: ResponseStore,
         runs: RunStore,
         signals: Signals,
-        is_closing: Callable[[], bool] = lambda: False,
+        is_left: Callable[[str], bool] = lambda _: False,
         poll_seconds: float = 0.5,
     ) -> None:
-        self._is_closing = is_closing
+        self._is_left = is_left
         self._channel = channel
         self._store = store
         self._runs = runs
@@ -60,7 +61,7 @@ class Following:
                         async for batch in batches:
                             yield batch
                     return
-                if self._is_closing():
+                if self._is_left(response.id):
                     return
                 await hearing.next(self._poll)
 
@@ -106,7 +107,7 @@ class Following:
                     for entry in await self._runs.log(response.id, after=place):
                         yield entry
                     return
-                if self._is_closing():
+                if self._is_left(response.id):
                     return
                 while (told := journal.heard(await hearing.next(self._poll))) is not None and told.place <= place + 1:
                     if told.place == place + 1:

@@ -77,7 +77,6 @@ class Host:
         """Ends that the store could not take, by response: they are kept as soon as it takes something."""
         self._hurry = asyncio.Event()
         self._open = False
-        self._drained = False
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
@@ -106,7 +105,6 @@ class Host:
         for task in list(self._tasks.values()):
             task.cancel(runner.SHUTDOWN)
         await self._wait_ended()
-        self._drained = True
 
     def let_go(self) -> None:
         """Of the runs that were claimed nothing is kept or told any more."""
@@ -201,17 +199,16 @@ class Host:
         return self._open
 
     @property
-    def is_drained(self) -> bool:
-        """Whether nothing is, or will be, under way here any more."""
-        return self._drained
-
-    @property
     def claimed(self) -> int:
         """How many of the runs under way were claimed."""
         return len(self._journals)
 
     def performs(self, response_id: str) -> bool:
         return response_id in self._tasks
+
+    def is_left(self, response_id: str) -> bool:
+        """Whether the run is not under way here, nor will be any more."""
+        return not self._open and response_id not in self._tasks
 
     def running(self, organization_id: str, thread_id: str) -> tuple[Response, float] | None:
         """Of the runs that are for this thread the one that began last, and for how many seconds it has been going."""

@@ -213,7 +213,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
                 store=stores.responses,
                 runs=stores.runs,
                 signals=told,
-                is_closing=lambda: host.is_drained,
+                is_left=host.is_left,
                 poll_seconds=background.follow_seconds(settings),
             ),
             worker=worker,
