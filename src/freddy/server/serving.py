@@ -97,8 +97,7 @@ def performed(settings: Settings, work: Callable[[], Coroutine[None, None, int]]
 
 
 def settle() -> None:
-    """What the start has made stays: looking through it again and again for garbage is time for nothing."""
-    gc.collect()
+    """What the start has made stays: looking through it for garbage, even once, is time for next to nothing."""
     gc.freeze()
     gc.set_threshold(_GARBAGE_THRESHOLD)
     gc.enable()

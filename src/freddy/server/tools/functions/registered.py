@@ -1,6 +1,7 @@
 """Calls functions at the addresses where organizations registered them."""
 
 import asyncio
+import hashlib
 import logging
 from typing import Final
 
@@ -51,7 +52,7 @@ class HttpCalls:
         source = f"registered {function.id}"
         try:
             async with asyncio.timeout(function.timeout_seconds):
-                said = await self._posted(function, confided, _body(function, arguments, asker), asker.call_id)
+                said = await self._posted(function, confided, _body(function, arguments, asker), _message_id(asker))
         except _Unusable as error:
             reason = str(error)
         except TimeoutError:
@@ -66,7 +67,7 @@ class HttpCalls:
         )
         return answers.failed(f"the function {function.spec.name} {_hidden(reason, confided)}", source=source)
 
-    async def _posted(self, function: Registered, confided: Confided, body: bytes, call_id: str) -> str:
+    async def _posted(self, function: Registered, confided: Confided, body: bytes, message_id: str) -> str:
         """Raises `_Unusable` and TimeoutError."""
         headers = {
             "user-agent": _AGENT,
@@ -74,7 +75,7 @@ class HttpCalls:
             "content-type": "application/json",
             "accept": "application/json, text/plain;q=0.9, */*;q=0.1",
             "accept-encoding": "identity",
-            **signing.headers(confided.secrets, message_id=call_id, timestamp=int(self._clock.now()), body=body),
+            **signing.headers(confided.secrets, message_id=message_id, timestamp=int(self._clock.now()), body=body),
         }
         timeout = httpx2.Timeout(function.timeout_seconds, connect=_CONNECT_SECONDS)
         try:
@@ -100,6 +101,11 @@ class HttpCalls:
         except httpx2.HTTPError as error:
             raise _Unusable("broke off the connection before it had answered") from error
         raise AssertionError
+
+
+def _message_id(asker: Asker) -> str:
+    """The same whenever this call is made again, and of no other: models number the calls of each response anew."""
+    return "msg_" + hashlib.sha256(f"{asker.response_id}\n{asker.call_id}".encode()).hexdigest()[:32]
 
 
 def _body(function: Registered, arguments: str, asker: Asker) -> bytes:
