@@ -1,11 +1,13 @@
-"""The settings: declared in `settings`, read in `load`, shown in `page`."""
+"""The settings: declared in `settings` and its `sections`, read in `load`, shown in `page`."""
 
 from freddy.server.config.load import ConfigError, Origins, dev_key, first_set, load, proxy_for, read
-from freddy.server.config.settings import Served, Settings, Upstream, is_loopback
+from freddy.server.config.settings import Candidate, Price, Served, Settings, Upstream, is_loopback
 
 __all__ = [
+    "Candidate",
     "ConfigError",
     "Origins",
+    "Price",
     "Served",
     "Settings",
     "Upstream",

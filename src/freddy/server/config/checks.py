@@ -2,12 +2,12 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
-from freddy.server.config.settings import Declared
+from freddy.server.config.declarations import Declared
 from freddy.server.core.networks import Opening
 
 _PASSWORD = re.compile(r"//[^/@\s]*@")
@@ -101,6 +101,15 @@ def redis_url(text: object) -> str:
 
 def _redis_address() -> str:
     return "an address that starts with " + ", ".join(f"{scheme}://" for scheme in _REDIS)
+
+
+def disabling(*, failing_days: float, kept_days: float) -> Iterator[str]:
+    """What keeps webhooks that nobody is behind from ever being disabled."""
+    if failing_days >= kept_days:
+        yield (
+            f"webhooks.failing_days is {failing_days:g}, but must be less than webhooks.kept_days, which is "
+            f"{kept_days:g}: what failed is forgotten by then, and no webhook would ever be disabled"
+        )
 
 
 def is_postgres(text: object) -> bool:

@@ -13,13 +13,13 @@ import msgspec
 from msgspec import Struct
 
 from freddy.server.config import checks
+from freddy.server.config.declarations import Declared
 from freddy.server.config.models import Models
 from freddy.server.config.programs import Programs
 from freddy.server.config.settings import (
     OTHER_VARIABLES,
     SECTIONS,
     UPSTREAM_VARIABLES,
-    Declared,
     McpProgram,
     Served,
     Settings,
@@ -159,6 +159,9 @@ class _Reading:
                 f"server.metrics_port is {server.metrics_port}, and from there on each of {server.workers} workers "
                 f"needs a port: choose one of at most {_LAST_PORT + 1 - server.workers}"
             )
+        self.problems += checks.disabling(
+            failing_days=settings.webhooks.failing_days, kept_days=settings.webhooks.kept_days
+        )
 
     def _check_issuer(self, settings: Settings) -> None:
         issuer = settings.oidc.issuer

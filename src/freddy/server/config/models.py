@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from freddy.server.config.settings import Candidate, Price, Served
+from freddy.server.config.sections.models import Candidate, Price, Served
 from freddy.server.config.tables import Table
 
 _FLAGS = (

@@ -1,13 +1,8 @@
 """Writes the page of settings: `python -m freddy.server.config > docs/settings.md`."""
 
 from freddy.server.config import checks
-from freddy.server.config.settings import (
-    OTHER_VARIABLES,
-    SECTIONS,
-    UPSTREAM_VARIABLES,
-    Declared,
-    declared,
-)
+from freddy.server.config.declarations import Declared
+from freddy.server.config.settings import OTHER_VARIABLES, SECTIONS, UPSTREAM_VARIABLES, declared
 
 _HEAD = """\
 # Settings

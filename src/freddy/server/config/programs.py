@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from freddy.server.config.settings import McpProgram
+from freddy.server.config.sections.tools import McpProgram
 from freddy.server.config.tables import Table
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

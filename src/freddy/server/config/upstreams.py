@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import structs
 
 from freddy.server.config import checks
-from freddy.server.config.settings import UPSTREAM_VARIABLES, Upstream
+from freddy.server.config.sections.upstreams import UPSTREAM_VARIABLES, Upstream
 from freddy.server.config.tables import Table
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")

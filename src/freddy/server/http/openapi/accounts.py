@@ -5,7 +5,16 @@ from typing import Literal
 from freddy.server.accounts import passwords
 from freddy.server.core.accounts import ROLES, SCOPES
 from freddy.server.core.limits import LARGEST, LARGEST_BUDGET
-from freddy.server.dialects.freddy import accounts, api_keys, audit, organizations, users
+from freddy.server.dialects.freddy import (
+    accounts,
+    api_keys,
+    audit,
+    invitations,
+    members,
+    organizations,
+    signing_in,
+    users,
+)
 from freddy.server.http.openapi import assistants
 from freddy.server.http.openapi.paths import Area, Operation, Tag
 from freddy.server.http.openapi.schemas import METADATA, Schema, Types, either, many, number, ref, text, thing, word
@@ -208,21 +217,21 @@ def _components() -> dict[str, Schema]:
         api_keys.ApiKeyAction,
         api_keys.ApiKeyRotated,
         organizations.OrganizationList,
-        users.SignedInView,
-        users.RegisteredView,
-        users.RefreshedView,
-        users.LoggedOut,
-        users.TokenValidity,
-        users.AuthMode,
+        signing_in.SignedInView,
+        signing_in.RegisteredView,
+        signing_in.RefreshedView,
+        signing_in.LoggedOut,
+        signing_in.TokenValidity,
+        signing_in.AuthMode,
         users.MyselfView,
-        users.MemberList,
-        users.StatusSummary,
-        users.InvitationView,
-        users.InvitationList,
-        users.InvitationShown,
-        users.InvitationAccepted,
-        users.InvitationCompleted,
-        users.ResetView,
+        members.MemberList,
+        members.StatusSummary,
+        invitations.InvitationView,
+        invitations.InvitationList,
+        invitations.InvitationShown,
+        invitations.InvitationAccepted,
+        signing_in.InvitationCompleted,
+        members.ResetView,
         accounts.Success,
         audit.AuditLog,
         audit.ChangeLogList,
@@ -240,8 +249,8 @@ def _components() -> dict[str, Schema]:
         {"success": {"type": "boolean"}, "message": _STRING, "profile": written.add(users.UserView)},
         required=("success", "message", "profile"),
     )
-    members = thing("", {"users": many("Those that are members.", ref("AccountMember"))}, required=("users",))
-    return found | arrays | _BODIES | {"AccountProfileChanged": profile, "AccountMembersById": members}
+    by_id = thing("", {"users": many("Those that are members.", ref("AccountMember"))}, required=("users",))
+    return found | arrays | _BODIES | {"AccountProfileChanged": profile, "AccountMembersById": by_id}
 
 
 def _query(name: str, schema: Schema) -> Schema:

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from freddy.server.core import rules
+from freddy.server.dialects.freddy import rule_views as views
 from freddy.server.dialects.freddy import rules as wire
 from freddy.server.http.openapi.paths import Area, Operation
 from freddy.server.http.openapi.schemas import METADATA, Schema, Types, either, flag, many, text, thing, whole, word
@@ -55,15 +56,15 @@ def _components() -> dict[str, Schema]:
     found: dict[str, Schema] = {}
     written = Types(found, "Rule", words=_WORDS)
     for answer in (
-        wire.RuleView,
-        wire.RuleList,
-        wire.RulePage,
-        wire.RuleDeleted,
-        wire.RuleAttachmentView,
-        wire.RuleAttachmentList,
-        wire.RuleDetached,
-        wire.CategoryCounts,
-        wire.RuleUsage,
+        views.RuleView,
+        views.RuleList,
+        views.RulePage,
+        views.RuleDeleted,
+        views.RuleAttachmentView,
+        views.RuleAttachmentList,
+        views.RuleDetached,
+        views.CategoryCounts,
+        views.RuleUsage,
     ):
         written.add(answer)
     organization = text("Whose it is; the key implies one.")
@@ -121,7 +122,7 @@ _WORDS: dict[str, dict[str, Schema]] = {
         "can_edit": {"description": "Whether you may change it."},
         "created_at": {"description": "ISO 8601, in UTC."},
     },
-    "RuleSummary": {"content_preview": {"description": f"The first {wire.PREVIEW} characters."}},
+    "RuleSummary": {"content_preview": {"description": f"The first {views.PREVIEW} characters."}},
     "RuleAttachment": {
         "id": {"description": "Begins with `ratt_`."},
         "attached_at": {"description": "Unix seconds."},

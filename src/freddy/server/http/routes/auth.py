@@ -10,7 +10,7 @@ from freddy.server.accounts.sign_in import SignedIn, SignIn
 from freddy.server.accounts.users import address
 from freddy.server.core import errors
 from freddy.server.core.accounts import Caller
-from freddy.server.dialects.freddy import users as wire
+from freddy.server.dialects.freddy import signing_in as wire
 from freddy.server.http import body
 from freddy.server.http.auth import Auth
 from freddy.server.http.endpoint import route

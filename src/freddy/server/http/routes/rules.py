@@ -11,6 +11,7 @@ from freddy.server.accounts.access import require
 from freddy.server.core import accounts, errors
 from freddy.server.core.accounts import Caller
 from freddy.server.core.rules import Entity
+from freddy.server.dialects.freddy import rule_views as views
 from freddy.server.dialects.freddy import rules as wire
 from freddy.server.http import body, paging
 from freddy.server.http.endpoint import route
@@ -60,7 +61,7 @@ class RuleRoutes:
         asked = wire.decode_rule_create(await self._read(scope, receive))
         caller = require(scope["caller"], "rules:write", _organization(scope, asked.organization_id))
         shown = await self._rules.create(caller, name=asked.name, rule=asked.rule, aims=asked.aims)
-        await send_json(send, wire.encode_rule(shown), status=201)
+        await send_json(send, views.encode_rule(shown), status=201)
 
     async def list(self, scope: Scope, receive: Receive, send: Send) -> None:
         query = HttpRequest(scope).query_params
@@ -70,7 +71,7 @@ class RuleRoutes:
         shown, more = page_of(found, page)
         await send_json(
             send,
-            wire.encode_rules(
+            views.encode_rules(
                 shown, has_more=more, limit=page.limit, total=len(found), with_attachments=with_attachments
             ),
         )
@@ -91,7 +92,7 @@ class RuleRoutes:
         query = HttpRequest(scope).query_params
         shown = await self._rules.get(await self._caller(scope, "rules:read"), _id(scope))
         with_attachments = paging.truth(query, "include_attachments") if "include_attachments" in query else True
-        await send_json(send, wire.encode_rule(shown, with_attachments=with_attachments))
+        await send_json(send, views.encode_rule(shown, with_attachments=with_attachments))
 
     async def update(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = wire.decode_rule_change(await self._read(scope, receive))
@@ -101,26 +102,26 @@ class RuleRoutes:
         shown = await self._rules.change(
             caller, _id(scope), name=asked.name, values=asked.values, expected_version=asked.expected_version
         )
-        await send_json(send, wire.encode_rule(shown))
+        await send_json(send, views.encode_rule(shown))
 
     async def copy(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = require(scope["caller"], "rules:write", _organization(scope))
-        await send_json(send, wire.encode_rule(await self._rules.copy(caller, _id(scope))), status=201)
+        await send_json(send, views.encode_rule(await self._rules.copy(caller, _id(scope))), status=201)
 
     async def delete(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = await self._caller(scope, "rules:write")
         force = paging.truth(HttpRequest(scope).query_params, "force")
         await self._rules.delete(caller, _id(scope), force=force)
-        await send_json(send, wire.encode_deleted(_id(scope)))
+        await send_json(send, views.encode_deleted(_id(scope)))
 
     async def categories(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = require(scope["caller"], "rules:read", _organization(scope))
-        await send_json(send, wire.encode_categories(await self._rules.categories(caller)))
+        await send_json(send, views.encode_categories(await self._rules.categories(caller)))
 
     async def usage(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = require(scope["caller"], "rules:read", _organization(scope))
         _, attachments = await self._rules.attachments(caller, _id(scope))
-        await send_json(send, wire.encode_usage(_id(scope), attachments))
+        await send_json(send, views.encode_usage(_id(scope), attachments))
 
     async def attachments(self, scope: Scope, receive: Receive, send: Send) -> None:
         query = HttpRequest(scope).query_params
@@ -130,18 +131,18 @@ class RuleRoutes:
         shown = [
             (kept, one) for one in found if kind in (None, one.entity_type) and (active is None or active == one.active)
         ]
-        await send_json(send, wire.encode_attachments(shown))
+        await send_json(send, views.encode_attachments(shown))
 
     async def attach(self, scope: Scope, receive: Receive, send: Send) -> None:
         aim = wire.decode_attachment_create(await self._read(scope, receive))
         attached = await self._rules.attach(await self._caller(scope, "rules:write"), _id(scope), aim)
-        await send_json(send, wire.encode_attachment(*attached), status=201)
+        await send_json(send, views.encode_attachment(*attached), status=201)
 
     async def attachment(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind, entity_id = _entity(scope)
         caller = await self._caller(scope, "rules:read")
         found = await self._rules.attachment(caller, _id(scope), entity_type=kind, entity_id=entity_id)
-        await send_json(send, wire.encode_attachment(*found))
+        await send_json(send, views.encode_attachment(*found))
 
     async def change_attachment(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind, entity_id = _entity(scope)
@@ -152,13 +153,13 @@ class RuleRoutes:
             caller, _id(scope), entity_type=kind, entity_id=entity_id, values=values
         )
         detailed = paging.maybe(query, "include_rule_details") is not False
-        await send_json(send, wire.encode_attachment(kept if detailed else None, changed))
+        await send_json(send, views.encode_attachment(kept if detailed else None, changed))
 
     async def detach(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind, entity_id = _entity(scope)
         caller = await self._caller(scope, "rules:write")
         at = await self._rules.detach(caller, _id(scope), entity_type=kind, entity_id=entity_id)
-        await send_json(send, wire.encode_detached(_id(scope), kind, entity_id, at=at))
+        await send_json(send, views.encode_detached(_id(scope), kind, entity_id, at=at))
 
     async def of_entity(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind, entity_id = _entity(scope)
@@ -167,7 +168,7 @@ class RuleRoutes:
         caller = require(scope["caller"], "rules:read", asked)
         found = await self._rules.of_entity(caller, kind, entity_id)
         detailed = paging.maybe(query, "include_rule_details") is not False
-        await send_json(send, wire.encode_attachments([(kept if detailed else None, one) for kept, one in found]))
+        await send_json(send, views.encode_attachments([(kept if detailed else None, one) for kept, one in found]))
 
     async def _caller(self, scope: Scope, needed: accounts.Scope) -> Caller:
         """Within the organization of the path, or else the one that has the rule."""
@@ -186,12 +187,12 @@ class RuleRoutes:
 async def _send_page(send: Send, query: Mapping[str, str], found: Sequence[Shown], wanted: Wanted) -> None:
     skip = paging.whole_number(query, "skip", default=0, low=0)
     limit = paging.whole_number(query, "limit", default=20, low=1, high=_MOST)
-    told = wire.encode_rule_page(
+    told = views.encode_rule_page(
         found[skip : skip + limit],
         total=len(found),
         skip=skip,
         limit=limit,
-        filters=wire.filters(wanted),
+        filters=views.filters(wanted),
         with_attachments=paging.truth(query, "include_attachments"),
     )
     await send_json(send, told)

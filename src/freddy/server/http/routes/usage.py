@@ -16,9 +16,11 @@ from freddy.server.core.accounts import Caller
 from freddy.server.core.limits import Month
 from freddy.server.core.periods import DAY, Span
 from freddy.server.core.usage import Sums
-from freddy.server.dialects.freddy import usage as wire
+from freddy.server.dialects.freddy import usage_limits
 from freddy.server.dialects.freddy.response import Units
-from freddy.server.dialects.freddy.usage import Started, Teller
+from freddy.server.dialects.freddy.usage import Teller
+from freddy.server.dialects.freddy.usage_counting import Counting, Started
+from freddy.server.dialects.freddy.usage_of_keys import KeyTeller
 from freddy.server.dialects.freddy.usage_views import Metric
 from freddy.server.http import body, paging
 from freddy.server.http.endpoint import route
@@ -86,7 +88,7 @@ class UsageRoutes:
                 details="ask for a shorter time, a longer bucket, or fewer groups",
             )
         names = [_TOLD.get(trait, trait) for trait in by]
-        told = Teller(caller.organization_id, self._units).report(
+        told = Teller(caller.organization_id, Counting(self._units)).report(
             [(part.start, dict(zip(names, part.traits, strict=True)), part.sums) for part in parts],
             since=since,
             until=until,
@@ -178,10 +180,11 @@ class UsageRoutes:
         await send_json(send, teller.heatmap(hours, since=since, until=until))
 
     async def limits(self, scope: Scope, receive: Receive, send: Send) -> None:
-        caller, teller, query = self._asked(scope)
+        caller, _, query = self._asked(scope)
         within = self._within(query)
         budgets = await self._ledger.budgets(caller, within)
-        told = teller.limits(
+        told = usage_limits.encode_limits(
+            caller.organization_id,
             *_numbers(within),
             organization=budgets.organization,
             by_keys=budgets.by_keys,
@@ -191,36 +194,34 @@ class UsageRoutes:
 
     async def set_limits(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = require(scope["caller"], "organizations:manage", scope["path_params"]["organization"])
-        asked = wire.decode_limits(await body.read(scope, receive, limit=self._max_body_bytes))
+        asked = usage_limits.decode_limits(await body.read(scope, receive, limit=self._max_body_bytes))
         change = BudgetChange(organization=asked.organization, key_id=asked.key_id, key=asked.key)
         await self._ledger.set_budgets(caller, change)
-        await send_json(send, wire.encode_limits_changed())
+        await send_json(send, usage_limits.encode_limits_changed())
 
     async def keys_summary(self, scope: Scope, receive: Receive, send: Send) -> None:
-        caller, teller, query = self._asked(scope)
+        caller, teller, query = self._asked_of_keys(scope)
         within = self._within(query)
         sums = await self._ledger.total(caller, within.since, within.until, keys_only=True)
-        await send_json(send, teller.keys_summary(*_numbers(within), sums, now=self._ledger.now()))
+        await send_json(send, teller.summary(*_numbers(within), sums, now=self._ledger.now()))
 
     async def keys_daily(self, scope: Scope, receive: Receive, send: Send) -> None:
-        caller, teller, query = self._asked(scope)
+        caller, teller, query = self._asked_of_keys(scope)
         within = self._within(query)
         days = await self._each(caller, "day", within.since, within.until, keys_only=True)
         now = self._ledger.now()
-        told = teller.keys_daily(*_numbers(within), days, since=within.since, until=within.until, now=now)
+        told = teller.daily(*_numbers(within), days, since=within.since, until=within.until, now=now)
         await send_json(send, told)
 
     async def key_usage(self, scope: Scope, receive: Receive, send: Send) -> None:
-        caller, teller, query = self._asked(scope)
+        caller, teller, query = self._asked_of_keys(scope)
         within = self._within(query)
         found, sums = await self._ledger.key(caller, scope["path_params"]["key_id"], within)
-        told = teller.key_usage(
-            *_numbers(within), key_id=found.key.id, name=found.key.name, sums=sums, budget=found.budget
-        )
+        told = teller.usage(*_numbers(within), key_id=found.key.id, name=found.key.name, sums=sums, budget=found.budget)
         await send_json(send, told)
 
     async def top_keys(self, scope: Scope, receive: Receive, send: Send) -> None:
-        caller, teller, query = self._asked(scope)
+        caller, teller, query = self._asked_of_keys(scope)
         within = of_month(_year(scope["path_params"]), _month(scope["path_params"]))
         limit = paging.whole_number(query, "limit", default=10, low=1, high=100)
         daily = query.get("period", "monthly")
@@ -233,7 +234,7 @@ class UsageRoutes:
         for part in parts:
             used.setdefault(part.traits[0], []).append((part.start, part.sums))
         names = await self._ledger.key_names(caller)
-        told = teller.top_keys(
+        told = teller.top(
             *_numbers(within),
             [(key_id, names.get(key_id), days) for key_id, days in used.items()],
             daily=daily == "daily",
@@ -244,7 +245,12 @@ class UsageRoutes:
     def _asked(self, scope: Scope) -> tuple[Caller, Teller, Mapping[str, str]]:
         caller = require(scope["caller"], "usage:read", scope["path_params"]["organization"])
         query = HttpRequest(scope).query_params
-        return caller, Teller(caller.organization_id, self._units, _metric(query)), query
+        return caller, Teller(caller.organization_id, Counting(self._units, _metric(query))), query
+
+    def _asked_of_keys(self, scope: Scope) -> tuple[Caller, KeyTeller, Mapping[str, str]]:
+        caller = require(scope["caller"], "usage:read", scope["path_params"]["organization"])
+        query = HttpRequest(scope).query_params
+        return caller, KeyTeller(caller.organization_id, Counting(self._units, _metric(query))), query
 
     async def _each(
         self, caller: Caller, span: Span, since: int, until: int, *, keys_only: bool = False

@@ -16,6 +16,7 @@ from freddy.server.accounts.users import Users
 from freddy.server.core import errors
 from freddy.server.core.accounts import Caller
 from freddy.server.core.accounts import Scope as Right
+from freddy.server.dialects.freddy import invitations, members
 from freddy.server.dialects.freddy import users as wire
 from freddy.server.http import body
 from freddy.server.http.endpoint import route
@@ -71,23 +72,23 @@ class UserRoutes:
 
     async def list(self, scope: Scope, receive: Receive, send: Send) -> None:
         organization_id = _read_allowed(scope).organization_id
-        asked = wire.decode_members_asked(await self._read(scope, receive))
-        await send_json(send, wire.encode_members(await self._users.members(organization_id), asked))
+        asked = members.decode_members_asked(await self._read(scope, receive))
+        await send_json(send, members.encode_members(await self._users.members(organization_id), asked))
 
     async def ids(self, scope: Scope, receive: Receive, send: Send) -> None:
         organization_id = _read_allowed(scope).organization_id
-        await send_json(send, wire.encode_member_ids(await self._users.members(organization_id)))
+        await send_json(send, members.encode_member_ids(await self._users.members(organization_id)))
 
     async def by_ids(self, scope: Scope, receive: Receive, send: Send) -> None:
         organization_id = _read_allowed(scope).organization_id
-        wanted = wire.decode_ids(await self._read(scope, receive))
-        await send_json(send, wire.encode_members_by_id(await self._users.members(organization_id), wanted))
+        wanted = members.decode_ids(await self._read(scope, receive))
+        await send_json(send, members.encode_members_by_id(await self._users.members(organization_id), wanted))
 
     async def summary(self, scope: Scope, receive: Receive, send: Send) -> None:
         organization_id = _read_allowed(scope).organization_id
         invited = await self._users.invitations(organization_id)
         found = await self._users.members(organization_id)
-        await send_json(send, wire.encode_status_summary(found, invited=len(invited)))
+        await send_json(send, members.encode_status_summary(found, invited=len(invited)))
 
     async def get(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = _read_allowed(scope)
@@ -95,7 +96,7 @@ class UserRoutes:
 
     async def update(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller, user_id = _allowed(scope), _user_id(scope)
-        asked = wire.decode_member_change(await self._read(scope, receive))
+        asked = members.decode_member_change(await self._read(scope, receive))
         await self._users.member(caller.organization_id, user_id)
         if asked.role is not None:
             await self._users.set_role(caller, caller.organization_id, user_id, asked.role)
@@ -113,16 +114,16 @@ class UserRoutes:
     async def reset_password(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = _allowed(scope)
         reset = await self._users.reset_password(caller, _user_id(scope))
-        await send_json(send, wire.encode_reset(_user_id(scope), reset.secret, reset.expires_at))
+        await send_json(send, members.encode_reset(_user_id(scope), reset.secret, reset.expires_at))
 
     # Invitations
 
     async def invite(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = _allowed(scope)
-        asked = wire.decode_invite(await self._read(scope, receive))
+        asked = invitations.decode_invite(await self._read(scope, receive))
         invited = await self._users.invite(caller, caller.organization_id, asked.email, asked.role)
         link = f"{self._public_url}/v1/invitations/validate/{quote(invited.secret, safe='')}"
-        view = wire.encode_invitation(invited.invitation, secret=invited.secret, link=link)
+        view = invitations.encode_invitation(invited.invitation, secret=invited.secret, link=link)
         await send_json(send, view, status=201)
 
     async def invitation(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -135,13 +136,13 @@ class UserRoutes:
             raise errors.InvalidValue("invitation_id", "or email is required")
         for one in await self._users.invitations(caller.organization_id):
             if (not email or one.email == email) and (not wanted or one.id == wanted):
-                await send_json(send, wire.encode_invitation(one))
+                await send_json(send, invitations.encode_invitation(one))
                 return
         raise errors.NotFound("There is no such invitation", param="invitation_id")
 
     async def invitations(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = _allowed(scope)
-        await send_json(send, wire.encode_invitations(await self._users.invitations(caller.organization_id)))
+        await send_json(send, invitations.encode_invitations(await self._users.invitations(caller.organization_id)))
 
     async def cancel_invitation(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = _allowed(scope)
@@ -153,11 +154,11 @@ class UserRoutes:
         """Its secret is the credential."""
         invitation = await self._sign_in.invitation(scope["path_params"]["email_key"])
         organization = await self._organizations.get(invitation.organization_id)
-        await send_json(send, wire.encode_shown(invitation, organization.name))
+        await send_json(send, invitations.encode_shown(invitation, organization.name))
 
     async def accept(self, scope: Scope, receive: Receive, send: Send) -> None:
         secret = HttpRequest(scope).query_params.get("email_key", "")
-        await send_json(send, wire.encode_accepted(await self._sign_in.accept(scope["caller"], secret)))
+        await send_json(send, invitations.encode_accepted(await self._sign_in.accept(scope["caller"], secret)))
 
     # One's own account
 
@@ -186,7 +187,7 @@ class UserRoutes:
         await send_nothing(send)
 
     async def _tell_member(self, send: Send, caller: Caller, user_id: str) -> None:
-        await send_json(send, wire.encode_member(*await self._users.member(caller.organization_id, user_id)))
+        await send_json(send, members.encode_member(*await self._users.member(caller.organization_id, user_id)))
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
         return await body.read(scope, receive, limit=self._max_body_bytes)
