@@ -5,8 +5,9 @@ import logging
 
 import pytest
 from msgspec.structs import replace
-from webhooks_stage import OK, THEIRS, Receiver, WebhookStage, answer, caller, response, signature_parts, unwrapped
+from webhooks_stage import OK, THEIRS, Receiver, WebhookStage, answer, response, signature_parts, unwrapped
 
+from callers import caller
 from freddy.server.core import errors
 from freddy.server.core.networks import Opening
 from freddy.server.core.webhooks import Change, Outcome

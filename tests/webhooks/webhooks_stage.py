@@ -11,8 +11,9 @@ import openai
 from msgspec.structs import replace
 from openai.types.webhooks import UnwrapWebhookEvent
 
+from callers import OURS, caller
 from freddy.server.core import items, request
-from freddy.server.core.accounts import SCOPES, Caller
+from freddy.server.core.accounts import Caller
 from freddy.server.core.networks import Opening
 from freddy.server.core.response import Response, Status
 from freddy.server.core.webhooks import Change, Delivery
@@ -30,7 +31,7 @@ from freddy.server.world import RandomIds
 from freddy_fakes import FixedClock
 from upstream import PATIENCE
 
-OURS, THEIRS = "org_ours", "org_theirs"
+THEIRS = "org_theirs"
 OK = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
@@ -127,10 +128,6 @@ def response(number: int = 1, *, status: Status = "completed", organization: str
         request=asked,
         **changes,
     )
-
-
-def caller(organization: str = OURS) -> Caller:
-    return Caller(organization, (organization,), frozenset(SCOPES), "key_1")
 
 
 class WebhookStage:

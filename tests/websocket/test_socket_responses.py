@@ -176,15 +176,30 @@ async def test_more_than_sixteen_wait_for_their_turn(wire, upstream):
         ended.add((await wire.next("response.completed"))["stream_id"])
 
 
-async def test_a_connection_has_thirty_two_lanes_and_no_more(wire):
+async def test_a_connection_has_thirty_two_busy_lanes_and_no_more(wire, upstream):
+    gate = Gate()
+    upstream.says(*(Answer(gate, text("Hello")) for _ in range(34)))
     for number in range(32):
-        await wire.create(stream_id=f"lane-{number}", generate=False)
-    for number in range(32):
-        await wire.whole(f"lane-{number}")
+        await wire.create(stream_id=f"lane-{number}")
     error = await wire.refused(stream_id="lane-32")
     assert (error["error"]["code"], error["stream_id"]) == ("websocket_stream_limit_reached", "lane-32")
-    assert (await wire.ask(stream_id="lane-3"))["status"] == "completed"
-    assert (await wire.ask())["status"] == "completed"
+    assert "All 32 lanes of this connection are busy" in error["error"]["message"]
+    # Those there are take more, and so does the one that has no name.
+    await wire.create(stream_id="lane-3")
+    await wire.create()
+    gate.open()
+    ended = [(await wire.next("response.completed")).get("stream_id") for _ in range(34)]
+    assert sorted(ended, key=str) == sorted([*(f"lane-{number}" for number in range(32)), "lane-3", None], key=str)
+    assert (await wire.ask(stream_id="lane-32"))["status"] == "completed"
+
+
+async def test_lanes_are_free_when_nothing_is_in_flight_and_what_they_held_stays(wire, upstream):
+    first = await wire.ask("I am a fox.", stream_id="main", store=False)
+    for number in range(40):
+        await wire.ask(stream_id=f"lane-{number}")
+    await wire.ask("Who am I?", stream_id="main", store=False, previous_response_id=first["id"])
+    said = [content for who, content in sockets.texts(upstream.last) if who == "user"]
+    assert said == ["I am a fox.", "Who am I?"]
 
 
 @pytest.mark.parametrize("lane", ["", "a b", "é", "x" * 257, 7, ["main"]])

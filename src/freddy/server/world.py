@@ -1,10 +1,24 @@
-"""The real clock and the real source of ids."""
+"""The real clock, the real source of ids, and how many files the system lets a process open."""
 
 import os
 import random
 import time
+from typing import Final
 
 from freddy.server.core import ids
+
+_UNBOUNDED: Final = 2**16
+"""Where the system names no number of open files, or a larger one."""
+
+
+def files_open_at_most() -> int:
+    """How many this process may open by now: an operator may change it while it runs."""
+    try:
+        import resource  # noqa: PLC0415 -- Windows has none.
+    except ImportError:
+        return _UNBOUNDED
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _UNBOUNDED if soft == resource.RLIM_INFINITY else min(soft, _UNBOUNDED)
 
 
 class SystemClock:

@@ -281,7 +281,7 @@ def _add_providers(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         action.add_argument("upstream", help="the upstream's name in the settings")
     for action in (bring, listing, remove):
         action.add_argument("--organization", metavar="ID", help="whose key (default: the only organization)")
-    reseal = actions.add_parser("reseal", help="seal every key anew, with the first of FREDDY_SECRET_KEY")
+    reseal = actions.add_parser("reseal", help="seal all kept secrets anew, with the first of FREDDY_SECRET_KEY")
     for action in (bring, listing, remove, reseal):
         action.add_argument("--json", action="store_true", help="write JSON")
 

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import getpass
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -11,17 +12,15 @@ import msgspec
 from freddy.server import config
 from freddy.server.accounts import development
 from freddy.server.accounts.provider_keys import ProviderKeys
-from freddy.server.cli import terminal
+from freddy.server.cli import resealing, terminal
 from freddy.server.core import errors, provider_keys
 from freddy.server.core.provider_keys import ProviderKey
 from freddy.server.ports.stores import AccountStore
-from freddy.server.resources import mcp_configurations
+from freddy.server.resources.resealing import Resealed
 from freddy.server.sealing import AesSealer
 from freddy.server.stores.sql.accounts import SqlAccounts
-from freddy.server.stores.sql.connection import Database
 from freddy.server.stores.sql.opening import opened
 from freddy.server.stores.sql.provider_keys import SqlProviderKeys
-from freddy.server.stores.sql.records import SqlRecords
 from freddy.server.world import SystemClock
 
 
@@ -53,7 +52,8 @@ async def _perform(settings: config.Settings, arguments: argparse.Namespace, sec
             upstreams=[upstream.name for upstream in settings.upstreams],
         )
         if arguments.action == "reseal":
-            return await _reseal(keys, database, sealer, arguments)
+            others = await resealing.resealed(database, sealer=sealer, clock=SystemClock())
+            return _tell_resealed(*await keys.reseal(), others, arguments)
         organization_id = await _organization(SqlAccounts(database), arguments.organization)
         match arguments.action:
             case "list":
@@ -95,37 +95,38 @@ async def _remove(keys: ProviderKeys, organization_id: str, arguments: argparse.
     terminal.say(f"{organization_id} uses the operator's key for {arguments.upstream} again, within seconds")
 
 
-async def _reseal(keys: ProviderKeys, database: Database, sealer: AesSealer, arguments: argparse.Namespace) -> int:
-    accounts = SqlAccounts(database)
-    known = (*await accounts.list_organizations(), *await accounts.list_deleted_organizations())
-    done, unreadable = await keys.reseal()
-    configurations, closed = await mcp_configurations.reseal(
-        SqlRecords(database), sealer=sealer, organization_ids=[organization.id for organization in known]
-    )
+def _tell_resealed(
+    done: int,
+    unreadable: Sequence[ProviderKey],
+    others: Sequence[tuple[resealing.Words, Resealed]],
+    arguments: argparse.Namespace,
+) -> int:
+    """The exit code."""
     if arguments.json:
-        lost = [{"id": id_, "organization_id": organization_id} for organization_id, id_ in closed]
-        _write(
-            {
-                "resealed": done,
-                "unreadable": [_fact(key) for key in unreadable],
-                "mcp_configurations": {"resealed": configurations, "unreadable": lost},
-            }
-        )
+        told = {"resealed": done, "unreadable": [_fact(key) for key in unreadable]}
+        _write(told | {words.key: _facts(found) for words, found in others})
     else:
         terminal.say(f"{done} sealed with the first secret key")
-        if configurations:
-            terminal.say(f"{configurations} MCP configurations sealed with it, too")
+        for words, found in others:
+            if found.done:
+                terminal.say(f"{found.done} {words.several} sealed with it, too")
     for key in unreadable:
         terminal.fail(
             f"the key of {key.organization_id} for {key.upstream} cannot be opened: add the secret key that sealed "
             "it to FREDDY_SECRET_KEY, or bring it again"
         )
-    for organization_id, configuration_id in closed:
-        terminal.fail(
-            f"the credentials of the MCP configuration {configuration_id} of {organization_id} cannot be opened: add "
-            "the secret key that sealed them to FREDDY_SECRET_KEY, or send them again"
-        )
-    return 1 if unreadable or closed else 0
+    for words, found in others:
+        for organization_id, id_ in found.unreadable:
+            terminal.fail(
+                f"{words.lost} {id_} of {organization_id} cannot be opened: add the secret key that sealed it to "
+                f"FREDDY_SECRET_KEY, or {words.cure}"
+            )
+    return 1 if unreadable or any(found.unreadable for _, found in others) else 0
+
+
+def _facts(found: Resealed) -> dict[str, object]:
+    lost = [{"id": id_, "organization_id": organization_id} for organization_id, id_ in found.unreadable]
+    return {"resealed": found.done, "unreadable": lost}
 
 
 async def _organization(accounts: AccountStore, named: str | None) -> str:

@@ -28,6 +28,11 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Plan)
 
 
+def bound_to(organization_id: str, response_id: str) -> tuple[str, ...]:
+    """What the sealed tools of a plan belong to: for another response they do not open."""
+    return ("plan", organization_id, response_id)
+
+
 def write(plan: Plan) -> bytes:
     return _encoder.encode(plan)
 

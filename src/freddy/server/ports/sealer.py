@@ -1,7 +1,7 @@
 """The need to keep a secret where others may read."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
 
 
 class Sealer(Protocol):
@@ -13,4 +13,25 @@ class Sealer(Protocol):
 
     async def open(self, sealed: bytes, bound_to: Sequence[str]) -> str:
         """The secret again, whichever of the server's keys sealed it."""
+        ...
+
+
+Name: TypeAlias = tuple[str, str]
+"""An organization, and the id of what it has."""
+
+
+class SealedRows(Protocol):
+    """All that is kept of one kind, of every organization, where something in it may be sealed.
+
+    A method is one transaction.
+    """
+
+    async def names(self) -> Sequence[Name]: ...
+
+    async def get(self, name: Name) -> bytes | None:
+        """What is kept. None where it is not there any more."""
+        ...
+
+    async def change(self, name: Name, alter: Callable[[bytes], bytes]) -> None:
+        """Keeps what `alter` makes of it as it is by then. `alter` may be called twice, or not at all."""
         ...

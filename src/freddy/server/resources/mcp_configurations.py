@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -15,7 +15,7 @@ from freddy.server.core.accounts import Caller
 from freddy.server.core.mcp_configurations import Change, Configuration, Connection, Secrets, Tested
 from freddy.server.ports.mcp import Configured, McpServers, Server
 from freddy.server.ports.outward import Outward
-from freddy.server.ports.records import Record, RecordStore
+from freddy.server.ports.records import RecordStore
 from freddy.server.ports.sealer import Sealer
 from freddy.server.ports.world import Clock, IdSource
 from freddy.server.resources import base
@@ -25,7 +25,6 @@ from freddy.server.resources.sample_mcp_configurations import SampleMcpConfigura
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Secrets).decode
-_configuration = msgspec.json.Decoder(Configuration).decode
 _REMEMBERED: Final = 10_000
 _TRIES: Final = 10
 _NO_SAMPLES: Final = SampleMcpConfigurations()
@@ -242,40 +241,6 @@ class McpConfigurations:
                 details="send them again; or let the operator add the secret key that sealed them to FREDDY_SECRET_KEY",
             ) from error
         return _decode(opened)
-
-
-async def reseal(
-    records: RecordStore, *, sealer: Sealer, organization_ids: Collection[str]
-) -> tuple[int, Sequence[tuple[str, str]]]:
-    """Seals all secrets of these organizations anew, with the first secret key: how many configurations have some; and
-    those, as pairs of organization and configuration, whose secrets could not be opened.
-    """
-    done, unreadable = 0, []
-    for organization_id in organization_ids:
-        for record in await records.all(organization_id, "mcp_configuration"):
-            sealed = _configuration(record.data).credentials
-            if sealed is None:
-                continue
-            place = rules.bound_to(organization_id, record.id)
-            try:
-                anew = await sealer.seal(await sealer.open(sealed, place), place)
-            except errors.StorageUnavailable:
-                unreadable.append((organization_id, record.id))
-                continue
-            await records.change(organization_id, record.id, _resealed(sealed, anew))
-            done += 1
-    return done, unreadable
-
-
-def _resealed(before: bytes, after: bytes) -> Callable[[Record], Record]:
-    def alter(record: Record) -> Record:
-        value = _configuration(record.data)
-        # One that was changed meanwhile is sealed with the first secret key already.
-        return (
-            replace(record, data=_encode(replace(value, credentials=after))) if value.credentials == before else record
-        )
-
-    return alter
 
 
 def _server(kept: Kept[Configuration], secrets: Secrets) -> Server:

@@ -20,11 +20,16 @@ from freddy.server.ports.stores import Page
 from freddy.server.ports.webhooks import DeliveryStore, Endpoint, Post
 from freddy.server.ports.world import Clock, IdSource
 from freddy.server.resources.base import Changed, Collection, Kept, OvertakenError, beside, unheard, unless_overtaken
+from freddy.server.resources.pacing import Pacing
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Configuration).decode
 _TRIES: Final = 10
+TESTS_A_MINUTE: Final = 10
+"""Of a webhook, at each process: a test is a call of an address at once, and its caller waits for it."""
+REDELIVERIES_A_MINUTE: Final = 120
+"""The same. What is put into the line again goes out no faster than all else: this bounds what is written for it."""
 
 
 class Made(Struct, frozen=True):
@@ -115,6 +120,8 @@ class Webhooks:
         self._clock = clock
         self._ids = ids_from
         self._added = added
+        self._tests = Pacing(clock, a_minute=TESTS_A_MINUTE)
+        self._redeliveries = Pacing(clock, a_minute=REDELIVERIES_A_MINUTE)
         self._kept = Collection(
             "webhook",
             Configuration,
@@ -181,9 +188,11 @@ class Webhooks:
     async def test(self, caller: Caller, webhook_id: str, *, event_type: str = TEST) -> Tested:
         """Sends an event about nothing, once, whether or not the webhook is enabled.
 
-        Raises `errors.NotFound`, and `errors.StorageUnavailable` where its secret cannot be opened.
+        Raises `errors.NotFound`, `errors.RateLimited`, and `errors.StorageUnavailable` where its secret cannot be
+        opened.
         """
         kept = await self._kept.get(caller, webhook_id)
+        self._tests.take(kept.id, refusal=f"The webhook {kept.id!r} was tested {TESTS_A_MINUTE} times within a minute")
         endpoint = await self._endpoints.opened(kept, kept.value)
         now = int(self._clock.now())
         event = Delivery(
@@ -215,12 +224,19 @@ class Webhooks:
         return found
 
     async def redeliver(self, caller: Caller, webhook_id: str, event_id: str) -> Delivery:
-        """Sends an event once more, with all attempts. Raises `errors.NotFound`, `errors.Conflict` while disabled."""
+        """Sends an event once more, with all attempts.
+
+        Raises `errors.NotFound`, `errors.Conflict` while it is disabled, and `errors.RateLimited`.
+        """
         kept = await self._kept.get(caller, webhook_id)
         if not kept.value.enabled:
             raise errors.Conflict(
                 f"The webhook {kept.id!r} is not enabled", param="webhook_id", details="enable it, then deliver again"
             )
+        self._redeliveries.take(
+            kept.id,
+            refusal=f"{REDELIVERIES_A_MINUTE} events of the webhook {kept.id!r} were delivered again in a minute",
+        )
         found = await self._deliveries.again(kept.id, event_id, int(self._clock.now()))
         if found is None:
             raise _missing(event_id)

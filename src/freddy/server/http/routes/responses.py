@@ -19,7 +19,8 @@ from freddy.server.http import body, paging, sse
 from freddy.server.http.body import ClientGone
 from freddy.server.http.errors import headers
 from freddy.server.http.hangups import Hangups
-from freddy.server.http.replies import send_json
+from freddy.server.http.places import Places
+from freddy.server.http.replies import cut, send_json
 from freddy.server.ports.stores import ResponseFilter
 from freddy.server.ports.world import IdSource
 from freddy.server.runtime.responses import Responses
@@ -32,6 +33,7 @@ class ResponseRoutes:
         *,
         ids: IdSource,
         hangups: Hangups,
+        places: Places,
         max_body_bytes: int,
         ping_seconds: float,
         hold_seconds: float = 2.0,
@@ -40,6 +42,7 @@ class ResponseRoutes:
         self._responses = responses
         self._ids = ids
         self._hangups = hangups
+        self._places = places
         self._max_body_bytes = max_body_bytes
         self._ping_seconds = ping_seconds
         self._hold_seconds = hold_seconds
@@ -62,7 +65,7 @@ class ResponseRoutes:
         if request.background and not request.stream:
             await send_json(send, dialect.encode_response(response))
         elif request.stream:
-            await self._stream(response, receive, send, dialect=dialect)
+            await self._stream(response, scope, receive, send, dialect=dialect)
         else:
             await self._whole(response, receive, send, dialect=dialect)
 
@@ -98,7 +101,8 @@ class ResponseRoutes:
         if paging.truth(query, "stream"):
             after = paging.whole_number(query, "starting_after", default=-1, low=-1)
             await body.read(scope, receive, limit=self._max_body_bytes)
-            await self._stream(response, receive, send, dialect=dialect, after=after, hold=False)
+            with self._places.taken(caller.organization_id):
+                await self._stream(response, scope, receive, send, dialect=dialect, after=after, hold=False)
             return
         await send_json(send, dialect.encode_response(response))
 
@@ -177,6 +181,7 @@ class ResponseRoutes:
     async def _stream(
         self,
         response: Response,
+        scope: Scope,
         receive: Receive,
         send: Send,
         *,
@@ -204,10 +209,11 @@ class ResponseRoutes:
         except ClientGone:
             await self._leave(response)
             raise
-        # What has no end goes on elsewhere while this server stops, or was deleted. Nobody is to take that for all: an
-        # answer without its end breaks the connection.
         if whole:
             await send({"type": "http.response.body", "body": dialect.end_of_stream})
+            return
+        # What has no end goes on elsewhere while this server stops, or was deleted. Nobody is to take that for all.
+        cut(scope)
 
     async def _leave(self, response: Response) -> None:
         """The client is gone: what nobody listens to any more is stopped, unless it was meant to go on alone."""

@@ -11,9 +11,11 @@ from freddy.server.accounts.access import require
 from freddy.server.core import errors
 from freddy.server.dialects.openai import OPENAI
 from freddy.server.http.auth import Auth
+from freddy.server.http.places import Places
 from freddy.server.http.replies import send_json
 from freddy.server.http.websockets import opening
-from freddy.server.http.websockets.connection import Connection, Terms
+from freddy.server.http.websockets.connection import Connection
+from freddy.server.http.websockets.session import Terms
 from freddy.server.ports.world import Clock, IdSource
 from freddy.server.runtime.responses import Responses
 
@@ -28,11 +30,20 @@ _UPGRADE_REQUIRED: Final = errors.Failure(
 
 class WebSocketRoutes:
     def __init__(
-        self, responses: Responses, auth: Auth, *, clock: Clock, ids: IdSource, max_body_bytes: int, minutes: float
+        self,
+        responses: Responses,
+        auth: Auth,
+        *,
+        places: Places,
+        clock: Clock,
+        ids: IdSource,
+        max_body_bytes: int,
+        minutes: float,
     ) -> None:
         """A frame may be as long as a body; after so many `minutes` no response begins on a connection."""
         self._responses = responses
         self._auth = auth
+        self._places = places
         self._clock = clock
         self._ids = ids
         self._terms = Terms(seconds=minutes * 60, bytes=max_body_bytes, hold_seconds=2.0)
@@ -46,7 +57,7 @@ class WebSocketRoutes:
             status, body = OPENAI.encode_error(_UPGRADE_REQUIRED)
             await send_json(send, body, status=status)
             return
-        require(scope["caller"], "responses:write")
+        caller = require(scope["caller"], "responses:write")
         connection = Connection(
             self._responses,
             send,
@@ -55,5 +66,6 @@ class WebSocketRoutes:
             ids=self._ids,
             terms=self._terms,
         )
-        await opening.accept(receive, send)
-        await connection.serve(receive)
+        with self._places.taken(caller.organization_id):
+            await opening.accept(receive, send)
+            await connection.serve(receive)

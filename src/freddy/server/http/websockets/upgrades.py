@@ -1,17 +1,34 @@
-"""uvicorn's HTTP, but that only a GET can become a WebSocket. https://www.rfc-editor.org/rfc/rfc6455#section-4.1"""
+"""uvicorn's HTTP, but that only a GET can become a WebSocket, and that an answer can be broken off on purpose.
+
+https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+"""
 
 import asyncio
+from functools import partial
 from typing import cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from freddy.server.http.gathering import Gathering
+from freddy.server.http.replies import CUT
 
 
 class Http(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast("asyncio.Transport", Gathering(transport)))
 
+    def on_headers_complete(self) -> None:
+        before = self.cycle
+        super().on_headers_complete()
+        if self.cycle is not before:
+            self.scope[CUT] = partial(_cut, self.cycle)  # type: ignore[typeddict-unknown-key]
+
     def _should_upgrade(self) -> bool:
         # What speaks WebSockets would choke on anything else, and the request would have no answer.
         return self.scope["method"] == "GET" and super()._should_upgrade()
+
+
+def _cut(cycle: RequestResponseCycle) -> None:
+    # Whom nobody hears any more uvicorn does not blame for an answer without an end.
+    cycle.disconnected = True
+    cycle.transport.close()
