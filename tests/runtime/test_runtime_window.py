@@ -293,3 +293,11 @@ async def test_no_more_is_read_than_fits_however_long_the_thread_is(mode):
         read.append(threads.read)
     assert max(read) < 500
     assert abs(read[0] - read[1]) < 50
+
+
+async def test_no_more_of_the_end_is_read_than_there_may_be_room_for():
+    stores = MemoryStores()
+    kept(stores, *map(exchange, range(500)))
+    threads = CountingThreads(stores)
+    await History(stores.responses, threads).before(CALLER, asked(context_mode="smart"), 800)
+    assert threads.read < 150

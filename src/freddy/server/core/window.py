@@ -17,6 +17,9 @@ LAST: Final = 7
 """Messages of the beginning and of the end that the mode `smart` keeps, where they fit."""
 
 
+_ANSWERS: Final = frozenset((items.FunctionOutput, items.ApprovalAnswer))
+
+
 class Sized(Struct, frozen=True):
     """An item, and about how many tokens it is."""
 
@@ -154,7 +157,8 @@ def severed(said: Sequence[items.Item]) -> Iterator[tuple[int, items.Item, bool]
     """
     outputs: dict[str, int] = {}
     answered: dict[int, int] = {}
-    for place in range(len(said) - 1, -1, -1):
+    waits = not _ANSWERS.isdisjoint(map(type, said))
+    for place in range(len(said) - 1, -1, -1) if waits else ():
         match said[place]:
             case items.FunctionOutput(call_id=call_id) | items.ApprovalAnswer(request_id=call_id):
                 outputs[call_id] = place
@@ -194,9 +198,9 @@ def _tokens(said: Sequence[Sized], pieces: Sequence[Sequence[int]]) -> Iterator[
 
 
 def _stands(item: items.Item) -> bool:
-    return isinstance(item, items.Compaction) or (
-        isinstance(item, items.Message) and item.role in ("system", "developer")
-    )
+    if isinstance(item, items.Message):
+        return item.role in ("system", "developer")
+    return isinstance(item, items.Compaction)
 
 
 def _of_user(item: items.Item) -> bool:

@@ -27,7 +27,10 @@ _ANSWER_TOKENS: Final = 16_384
 """The room for an answer that has no limit of its own: an eighth of what the model reads, and never more than this."""
 _SURELY: Final = 1.2
 """An estimate that is over the window by more than its own error."""
+_MESSAGES: Final = frozenset((items.Message,))
 _PAGE: Final = 100
+_SHORT: Final = 32
+"""Tokens of a short message: there is hardly room for more items than of these."""
 _SMALLEST_PAGE: Final = 20
 _LARGEST_PAGE: Final = 1000
 
@@ -121,10 +124,12 @@ class History:
     async def _full(self, pages: "_Pages", request: Request, *, asked: int, largest: int | None) -> Before:
         """All of it, but for what nobody could read."""
         read = _Read(pages, request)
-        await read.back(None if largest is None else round(largest * _SURELY) - asked)
+        room = None if largest is None else int(largest * _SURELY) - asked
+        await read.back(room)
         if read.whole:
-            _refuse(asked + read.tokens, request, largest)
-            return Before(tuple(one.item for one in read.said))
+            if not read.fits(room):
+                _refuse(asked + read.tokens, request, largest)
+            return Before(tuple(read.items))
         if request.truncation == "disabled":
             raise _overflow(largest)
         systems = await read.systems()
@@ -137,15 +142,15 @@ class History:
     async def _shortened(self, pages: "_Pages", request: Request, *, room: int, capacity: int) -> Before:
         read = _Read(pages, request)
         await read.back(room)
-        if read.whole and read.tokens <= room:
-            return Before(tuple(one.item for one in read.said))
+        if read.whole and read.fits(room):
+            return Before(tuple(read.items))
         if request.context_mode == "recent":
             systems = await read.systems()
             kept = window.newest((*systems, *read.said), follows=request.input, room=room, whole=read.whole)
         else:
             start, end = await read.ends()
             kept = window.ends(start, end, follows=request.input, room=room, whole=read.whole)
-        if len(kept) == len(read.said) and read.whole:
+        if len(kept) == len(read.items) and read.whole:
             return Before(kept)
         return Before(kept, (await _told(pages, read, kept, f"thread_context_mode {request.context_mode}", capacity),))
 
@@ -275,7 +280,10 @@ class _ChainPages:
 
 
 class _Read:
-    """What was read of what came before, without what is of no use: `said`, its `tokens`, and whether it is all."""
+    """What was read of what came before, without what is of no use: its `items`, and whether it is all.
+
+    `said` and `tokens` tell their sizes, which are looked at when they are asked for: mostly it is plain that all fits.
+    """
 
     def __init__(self, pages: _Pages, request: Request) -> None:
         self._pages = pages
@@ -283,71 +291,93 @@ class _Read:
         self._answered = {item.call_id for item in request.input if isinstance(item, items.FunctionOutput)}
         self._approved = {item.request_id for item in request.input if isinstance(item, items.ApprovalAnswer)}
         self._compacted = False
-        self.said: list[Sized] = []
-        self.tokens = 0
+        self._at_most = 0
+        self._said: list[Sized] = []
+        self.items: list[items.Item] = []
 
     @property
     def whole(self) -> bool:
         """A compaction stands for all that was said before it."""
         return self._compacted or self._pages.over
 
+    @property
+    def said(self) -> list[Sized]:
+        if unsized := len(self.items) - len(self._said):
+            self._said[:0] = _sized(self.items[:unsized])
+        return self._said
+
+    @property
+    def tokens(self) -> int:
+        return sum(one.tokens for one in self.said)
+
+    def fits(self, room: int | None) -> bool:
+        return room is None or self._at_most <= room or self.tokens <= room
+
     async def back(self, room: int | None) -> None:
         """Reads until there is more than `room` for, and what the input belongs to has its beginning."""
-        limit = _PAGE
+        limit = _PAGE if room is None else min(_PAGE, max(_SMALLEST_PAGE, room // _SHORT))
         while not self.whole:
             said = await self._pages.back(limit)
             self._compacted = compaction.last(said) is not None
-            page = self._sized(said)
-            self.said[:0] = page
-            self.tokens += sum(one.tokens for one in page)
+            self._add(self._useful(said))
             if room is None:
                 limit = _LARGEST_PAGE
-            elif self.tokens > room and window.begun([*(one.item for one in self.said), *self._request.input]):
-                return
-            else:
+            elif not self.whole:
+                tokens = self.tokens
+                if tokens > room and window.begun([*self.items, *self._request.input]):
+                    return
                 # As many more as there seems to be room for, as long as those to come.
-                each = max(1, self.tokens // max(1, len(self.said)))
-                limit = min(_LARGEST_PAGE, max(_SMALLEST_PAGE, (room - self.tokens) // each + _SMALLEST_PAGE))
+                each = max(1, tokens // max(1, len(self.items)))
+                limit = min(_LARGEST_PAGE, max(_SMALLEST_PAGE, (room - tokens) // each + _SMALLEST_PAGE))
 
-    async def begin(self) -> Sequence[Sized]:
+    async def begin(self) -> Sequence[items.Item]:
         """The first items. Where nothing is between them and what was read, they are `said` with the others."""
         if self.whole:
             return ()
-        start = self._sized(await self._pages.start(_PAGE))
+        start = self._useful(await self._pages.start(_PAGE))
         if not self.whole:
             return start
-        self.said[:0] = start
-        self.tokens += sum(one.tokens for one in start)
+        self._add(start)
         return ()
 
     async def systems(self) -> Sequence[Sized]:
         """The system messages among the first items, which were not read."""
         if self._pages.linked:
             return ()
-        return [one for one in await self.begin() if _is_system(one.item)]
+        return _sized([item for item in await self.begin() if _is_system(item)])
 
     async def ends(self) -> tuple[Sequence[Sized], Sequence[Sized]]:
         """The first messages, and what of the end was read besides."""
         start = await self.begin()
         if self.whole:
-            place = window.opening([one.item for one in self.said], whole=True)
+            place = window.opening(self.items, whole=True)
             return self.said[:place], self.said[place:]
-        place = window.opening([one.item for one in start], whole=False)
-        return [*start[:place], *(one for one in start[place:] if _is_system(one.item))], self.said
+        place = window.opening(start, whole=False)
+        return _sized([*start[:place], *filter(_is_system, start[place:])]), self.said
 
-    def _sized(self, page: Sequence[items.Item]) -> list[Sized]:
+    def _add(self, page: Sequence[items.Item]) -> None:
+        """Puts a page before what was read."""
+        self.items[:0] = page
+        self._at_most += estimate.sizes_at_most(page)
+
+    def _useful(self, page: Sequence[items.Item]) -> Sequence[items.Item]:
         """Of the page what its last compaction leaves.
 
         Outputs come after their calls: what is read backwards tells beforehand which calls are answered.
         """
         if (place := compaction.last(page)) is not None:
             page = compaction.opened(page[place:])
+        if not self._request.instructions and _MESSAGES.issuperset(map(type, page)):
+            return page  # as it mostly is
         self._answered.update(item.call_id for item in page if isinstance(item, items.FunctionOutput))
         # A call that waited for an approval waits no more.
         asked = (item for item in page if isinstance(item, items.ApprovalRequest))
         self._answered.update(item.call_id for item in asked if item.id in self._approved)
-        useful = [item for item in page if not _is_stale(item, self._request, self._answered)]
-        return [Sized(item, tokens) for item, tokens in zip(useful, estimate.sizes(useful), strict=True)]
+        return [item for item in page if not _is_stale(item, self._request, self._answered)]
+
+
+def _sized(said: Sequence[items.Item]) -> list[Sized]:
+    return [Sized(item, tokens) for item, tokens in zip(said, estimate.sizes(said), strict=True)]
 
 
 def _continues(request: Request) -> bool:
@@ -386,7 +416,7 @@ async def _told(pages: _Pages, read: _Read, kept: Sequence[items.Item], why: str
     """What was left out, and why, as a warning."""
     count = await pages.messages()
     least = "" if count is not None or read.whole else "at least "
-    known = window.count_messages([one.item for one in read.said]) if count is None else count
+    known = window.count_messages(read.items) if count is None else count
     gone = max(1, known - window.count_messages(kept))
     return (
         f"{least}{gone} message{'s' * (gone != 1)} before the input {'were' if gone != 1 else 'was'} left out "

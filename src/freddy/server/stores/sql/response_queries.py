@@ -115,20 +115,18 @@ _first_links = (
 )
 
 
-def _whole(links: sa.FromClause) -> tuple[Statement, Statement]:
-    """The responses of the links, oldest first, and their items."""
+def _linked(links: sa.FromClause) -> Statement:
+    """The responses of the links, oldest first."""
     responses = sa.select(*rows.RESPONSE).join_from(links, _responses, _responses.c.id == links.c.id)
-    items = sa.select(_items.c.owner_id, _items.c.direction, _items.c.data).join_from(
-        links, _items, _items.c.owner_id == links.c.id
-    )
-    return (
-        Statement(responses.order_by(links.c.distance.desc())),
-        Statement(items.order_by(_items.c.owner_id, _items.c.direction, _items.c.position)),
-    )
+    return Statement(responses.order_by(links.c.distance.desc()))
 
 
-CHAIN, CHAIN_PARTS = _whole(_links)
-CHAIN_START, CHAIN_START_PARTS = _whole(_first_links)
+CHAIN, CHAIN_START = _linked(_links), _linked(_first_links)
+CHAIN_PARTS = Statement(
+    sa.select(_items.c.owner_id, _items.c.direction, _items.c.data)
+    .join_from(_links, _items, _items.c.owner_id == _links.c.id)
+    .order_by(_items.c.owner_id, _items.c.direction, _items.c.position)
+)
 FAIL = Statement(
     _responses.update()
     .where(_responses.c.id == param("id"))

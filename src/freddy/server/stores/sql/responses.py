@@ -13,7 +13,7 @@ from freddy.server.ports.stores import ANY_RESPONSE, Page, ResponseFilter
 from freddy.server.stores.sql import entries, rows, usage, webhooks
 from freddy.server.stores.sql import response_queries as queries
 from freddy.server.stores.sql.connection import Connection, Database, Taken, Work
-from freddy.server.stores.sql.statements import Row, Statement, Value
+from freddy.server.stores.sql.statements import Row, Value
 
 _INTERRUPTED = errors.Failure(
     message="The server stopped before the response was finished.",
@@ -122,32 +122,22 @@ class SqlResponses:
         return await self._database.read(work)
 
     async def chain(self, organization_id: str, response_id: str, *, limit: int | None = None) -> Sequence[Response]:
-        return await self._whole(
-            (queries.CHAIN, queries.CHAIN_PARTS),
-            id=response_id,
-            organization_id=organization_id,
-            furthest=(limit or queries.LONGEST_CHAIN) - 1,
-        )
+        async def work(connection: Connection) -> Sequence[Response]:
+            furthest = (limit or queries.LONGEST_CHAIN) - 1
+            scope: dict[str, Value] = {"id": response_id, "organization_id": organization_id, "furthest": furthest}
+            return await _whole(connection, await connection.all(queries.CHAIN, **scope), **scope)
+
+        return await self._database.read(work)
 
     async def chain_start(self, organization_id: str, response_id: str, *, limit: int) -> Sequence[Response]:
-        return await self._whole(
-            (queries.CHAIN_START, queries.CHAIN_START_PARTS),
-            id=response_id,
-            organization_id=organization_id,
-            furthest=queries.LONGEST_CHAIN - 1,
-            limit=limit,
-        )
-
-    async def _whole(self, asked: tuple[Statement, Statement], **scope: Value) -> Sequence[Response]:
-        """Responses with their items."""
-        responses, items = asked
-
         async def work(connection: Connection) -> Sequence[Response]:
-            found = await connection.all(responses, **scope)
-            parts: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
-            for owner, direction, data in await connection.all(items, **scope):
-                parts[owner].append((direction, data))
-            return [rows.response(row, parts[row[0]]) for row in found]
+            scope: dict[str, Value] = {"id": response_id, "organization_id": organization_id}
+            furthest = queries.LONGEST_CHAIN - 1
+            found = await connection.all(queries.CHAIN_START, **scope, furthest=furthest, limit=limit)
+            if not found:
+                return []
+            # From the last of them: the way to it was long enough once.
+            return await _whole(connection, found, **scope | {"id": found[-1][0]}, furthest=len(found) - 1)
 
         return await self._database.read(work)
 
@@ -216,6 +206,14 @@ def ending(response: Response) -> Work[None]:
         await webhooks.due(connection, response)
 
     return work
+
+
+async def _whole(connection: Connection, chain: Sequence[Row], **scope: Value) -> Sequence[Response]:
+    """The responses of a chain with their items. `scope` is that of `queries.CHAIN`."""
+    parts: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    for owner, direction, data in await connection.all(queries.CHAIN_PARTS, **scope):
+        parts[owner].append((direction, data))
+    return [rows.response(row, parts[row[0]]) for row in chain]
 
 
 async def fail(connection: Connection, lost: Sequence[Row], now: int) -> int:
