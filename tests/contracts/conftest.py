@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from migrations_to_come import make_migrations
 
-from databases import fresh_database
+from databases import database, fresh_database
 from freddy.server.ports.channel import Channel
 from freddy.server.ports.stores import AccountStore, ResponseStore, ThreadStore
 from freddy.server.stores.channels.memory import MemoryChannel
@@ -18,16 +18,7 @@ from freddy.server.stores.sql.responses import SqlResponses
 from freddy.server.stores.sql.threads import SqlThreads
 from freddy_fakes import FixedClock
 
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
-    """What a store is told in, whichever it is."""
-    if request.param == "sqlite":
-        async with SqliteDatabase(None) as sqlite:
-            yield sqlite
-        return
-    async with fresh_database() as url, PostgresDatabase(url) as postgres:
-        yield postgres
+__all__ = ["database"]
 
 
 @pytest.fixture

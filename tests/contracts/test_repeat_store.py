@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from contract_examples import ACME, OTHERS
 
-from freddy.server.ports.repeats import Kept, RepeatStore
+from freddy.server.ports.repeats import BEGINNING, Kept, RepeatStore
 from freddy.server.stores.sql.repeats import SqlRepeats
 
 NOW = 1_000
@@ -36,6 +36,34 @@ async def test_what_a_key_led_to_is_kept(store, kept):
     await begin(store)
     await store.end(ACME, "a", kept, expires_at=NOW + 100)
     assert await begin(store, now=NOW + 50) == kept
+
+
+async def lead(store, led_to, *, before=None, status=None, key="a"):
+    kept = Kept(b"print", led_to, status)
+    return await store.lead(ACME, key, kept, before=before, expires_at=NOW + 100)
+
+
+async def test_of_several_that_have_a_key_lead_elsewhere_one_does(store):
+    await begin(store)
+    assert await lead(store, "resp_1", status=BEGINNING)
+    assert await begin(store) == Kept(b"print", "resp_1", BEGINNING)
+    assert not await lead(store, "resp_2")
+    assert await lead(store, "resp_1", before="resp_1")
+    assert await begin(store) == Kept(b"print", "resp_1")
+    led = await asyncio.gather(*(lead(store, f"resp_{number}", before="resp_1") for number in range(10, 30)))
+    assert led.count(True) == 1
+    assert (await begin(store)).response_id == f"resp_{10 + led.index(True)}"
+    assert not await lead(store, "resp_1", key="unknown")
+
+
+async def test_a_key_that_leads_elsewhere_is_not_forgotten(store):
+    await begin(store)
+    await lead(store, "resp_1")
+    for before in (None, "resp_2"):
+        await store.forget(ACME, "a", before=before)
+    assert await begin(store) == Kept(b"print", "resp_1")
+    await store.forget(ACME, "a", before="resp_1")
+    assert await begin(store) is None
 
 
 async def test_a_key_that_is_forgotten_is_new_again(store):

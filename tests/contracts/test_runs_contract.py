@@ -11,11 +11,11 @@ from contract_examples import ACME, OTHERS, begun, completed, message
 from msgspec.structs import replace
 
 from databases import fresh_database
-from freddy.server.core import calls, errors
+from freddy.server.core import calls, errors, items
 from freddy.server.core.accounts import Organization
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Usage
-from freddy.server.ports.runs import Claim, Claimed, Entry, Heard, Pulse, RunStore
+from freddy.server.ports.runs import Claim, Claimed, Entry, Heard, Held, Pulse, RunStore, Unread
 from freddy.server.ports.stores import ResponseStore, ThreadStore
 from freddy.server.stores.sql import run_queries as queries
 from freddy.server.stores.sql import tables
@@ -127,7 +127,7 @@ async def test_no_run_is_claimed_by_two(kind: str, tmp_path: Path) -> None:
         put = [queued(str(number)) for number in range(60)]
         await asyncio.gather(*(stores[0].put(response, PLAN, worker_id=None) for response in put))
 
-        async def claim_all(number: int) -> Sequence[Claimed]:
+        async def claim_all(number: int) -> Sequence[Claimed | Unread]:
             store, mine = stores[number % 2], []
             while found := await store.claim(f"wrk_{number}", most=3):
                 mine += found
@@ -610,7 +610,14 @@ async def test_many_runs_at_once_are_all_kept(runs: RunStore, responses: Respons
 
 async def test_what_is_looked_for_often_has_an_index(database: Database) -> None:
     """Ended runs are many, and nobody reads them to find what is queued, or what a worker has."""
-    asked = (queries.ANY_QUEUED, queries.HOW_MANY_QUEUED, queries.HELD_BY, queries.HELD_BY_UNKNOWN, queries.EXPIRE)
+    asked = (
+        queries.ANY_QUEUED,
+        queries.ANY_NOT_HELD,
+        queries.HOW_MANY_QUEUED,
+        queries.HELD_BY,
+        queries.HELD_BY_UNKNOWN,
+        queries.EXPIRE,
+    )
     if not isinstance(database, SqliteDatabase):
         return
 
@@ -623,3 +630,97 @@ async def test_what_is_looked_for_often_has_an_index(database: Database) -> None
 
     told = await database.read(explain)
     assert all("ix_runs_" in each for each in told), told
+
+
+async def put_all(runs: RunStore, *responses: Response) -> None:
+    for response in responses:
+        await runs.put(response, PLAN, worker_id=None)
+
+
+async def ids_claimed(runs: RunStore, held: Held, *, most: int = 9) -> list[str]:
+    found = [each.claim for each in await runs.claim(ONE, most=most, held=held)]
+    for claim in found:
+        await runs.release(claim)
+    return [claim.response_id for claim in found]
+
+
+async def test_what_is_held_is_not_claimed_and_what_is_behind_it_is(runs: RunStore) -> None:
+    first, second, other = queued("1", key_id="key_1"), queued("2", key_id="key_2"), queued("3", key_id="key_1")
+    of_user = queued("4", key_id=None, user_id="user_1")
+    theirs = replace(queued("5", key_id="key_1"), organization_id=OTHERS)
+    await put_all(runs, first, second, other, of_user, theirs)
+    every = [first.id, second.id, other.id, of_user.id, theirs.id]
+    assert await ids_claimed(runs, Held()) == every
+    assert await ids_claimed(runs, Held(runs=(first.id, "resp_unknown"))) == every[1:]
+    assert await ids_claimed(runs, Held(runs=(first.id,)), most=2) == every[1:3]
+    assert await ids_claimed(runs, Held(organizations=(ACME,))) == [theirs.id]
+    assert await ids_claimed(runs, Held(organizations=(ACME, OTHERS))) == []
+    assert await ids_claimed(runs, Held(keys=((ACME, "key_1"),))) == [second.id, of_user.id, theirs.id]
+    assert await ids_claimed(runs, Held(keys=((ACME, "key_2"), (OTHERS, "key_1")))) == [first.id, other.id, of_user.id]
+    # A name that is a part of another, or looks like a pattern, is another name.
+    assert await ids_claimed(runs, Held(organizations=(ACME[:-1], "org%", "%"), keys=((ACME, "key"),))) == every
+    assert await ids_claimed(runs, Held(runs=every, organizations=(ACME,))) == []
+    assert await runs.queued() == len(every)
+
+
+async def test_what_has_begun_or_is_to_be_stopped_is_held_by_its_own_name_alone(runs: RunStore) -> None:
+    begins, stops, waits = queued("begins"), queued("stops"), queued("waits")
+    claim = await claimed(runs, response=begins)
+    await runs.record(claim, entry(0), {})
+    await runs.release(claim)
+    await put_all(runs, stops, waits)
+    assert await runs.stop(ACME, stops.id, "stop")
+    for held in (Held(organizations=(ACME,)), Held(keys=((ACME, "key_1"),))):
+        assert await ids_claimed(runs, held) == [begins.id, stops.id]
+    assert await ids_claimed(runs, Held(runs=(begins.id, stops.id))) == [waits.id]
+    # Who has no room asks for what is to be stopped, and for nothing else.
+    assert await ids_claimed(runs, Held(organizations=(ACME,)), most=0) == [stops.id]
+
+
+async def spoil(database: Database, table: sa.Table, kept_id: str, **values: object) -> None:
+    """Has something else stand there than what was kept."""
+    change = Statement(table.update().where(table.c.id == kept_id).values(values))
+    await database.write(lambda connection: connection.run(change))
+
+
+async def test_a_row_that_cannot_be_read_keeps_no_other_from_being_claimed(
+    database: Database, runs: RunStore, responses: ResponseStore
+) -> None:
+    request, item, whole = queued("request"), queued("item"), queued("whole")
+    await put_all(runs, request, item, whole)
+    await spoil(database, tables.responses, request.id, request='{"model":')
+    await spoil(database, tables.items, item.request.input[0].id, data='{"type":"nothing"}')
+    first, second, third = await runs.claim(ONE, most=9)
+    assert first == Unread(Claim(request.id, ACME, ONE, 1))
+    assert second == Unread(Claim(item.id, ACME, ONE, 1))
+    assert third == Claimed(Claim(whole.id, ACME, ONE, 1), whole, PLAN)
+    await runs.release(first.claim, lost=True)
+    (again,) = await runs.claim(TWO, most=9)
+    assert again == Unread(Claim(request.id, ACME, TWO, 2), losses=1)
+    await runs.finish(third.claim, ended := completed(whole, "well"), entry(0))
+    assert await responses.get(ACME, whole.id) == ended
+
+
+@pytest.mark.parametrize("outcome", [None, "{"])
+async def test_a_run_that_nobody_can_read_is_abandoned(database: Database, runs: RunStore, outcome: str | None) -> None:
+    failure = errors.Internal("It cannot be read", code="response_unreadable").as_failure()
+    old = await claimed(runs, response=(response := queued("hello")))
+    await runs.record(old, entry(0), {0: message("said")})
+    await runs.release(old)
+    (new,) = await runs.claim(TWO, most=1)
+    if outcome is not None:
+        await spoil(database, tables.responses, response.id, outcome=outcome)
+    with pytest.raises(errors.ClaimLost):
+        await runs.abandon(old, failure, 7)
+    await runs.abandon(new.claim, failure, 8)
+    before = await everything(database)
+    await runs.abandon(new.claim, failure, 9)
+    assert await everything(database) == before
+    found = await SqlResponses(database).get(ACME, response.id)
+    assert found is not None
+    assert (found.status, found.completed_at, found.failure) == ("failed", 8, failure)
+    assert [item.text for item in found.output if isinstance(item, items.Message)] == ["said"]
+    assert await runs.log(response.id) == []
+    assert await runs.claim(ONE, most=9) == []
+    with pytest.raises(errors.ClaimLost):
+        await runs.record(new.claim, entry(1), {})

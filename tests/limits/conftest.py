@@ -1,6 +1,6 @@
 """Opens every adapter of `Counters`, for its suite to run against."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -9,21 +9,14 @@ from freddy.server.stores.counters.memory import MemoryCounters
 from freddy.server.stores.counters.redis import RedisCounters
 from freddy.server.world import RandomIds
 from freddy_fakes import FixedClock
-from valkeys import Valkey, shared_valkey
+from valkeys import empty_valkey, shared_valkey
 
-__all__ = ["shared_valkey"]
+__all__ = ["empty_valkey", "shared_valkey"]
 
 
 @pytest.fixture
 def clock() -> FixedClock:
     return FixedClock()
-
-
-@pytest.fixture
-def valkey(shared_valkey: Valkey) -> Iterator[Valkey]:
-    with shared_valkey.client() as client:
-        client.flushall()
-    return shared_valkey
 
 
 @pytest.fixture(params=["memory", "redis"])

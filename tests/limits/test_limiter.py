@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from limits_stage import DOLLAR, Spending
 
-from freddy.server.accounts.limits import Limiter
+from freddy.server.accounts.limits import Admission, Full, Limiter
 from freddy.server.core import errors, limits, money
 from freddy.server.core.accounts import Caller
 from freddy.server.core.limits import Limits
@@ -389,3 +389,25 @@ def test_money_is_written_without_needless_zeros():
         "12.5",
         "100",
     ]
+
+
+async def test_who_can_wait_is_told_who_has_no_room_and_for_how_long(limiter, clock):
+    open_to = limiter(Limits(concurrent_runs=2))
+    own = caller(Limits(requests_per_minute=1))
+    first = await open_to.seek(own, tokens=0, cost=0)
+    assert isinstance(first, Admission)
+    clock.advance(20)
+    assert await open_to.seek(own, tokens=0, cost=0) == Full("org_acme", "key_1", 40)
+    second = await open_to.seek(caller(key_id="key_2"), tokens=0, cost=0)
+    assert await open_to.seek(caller(key_id="key_2"), tokens=0, cost=0) == Full("org_acme", None, 1)
+    assert isinstance(second, Admission)
+    await second.release()
+    assert isinstance(await open_to.seek(caller(key_id="key_2"), tokens=0, cost=0), Admission)
+
+
+async def test_who_would_wait_for_ever_is_refused(limiter):
+    with pytest.raises(errors.RateLimited):
+        await limiter().seek(caller(Limits(tokens_per_minute=5)), tokens=6, cost=0)
+    with pytest.raises(errors.RateLimited) as caught:
+        await limiter().seek(caller(Limits(monthly_budget=1)), tokens=0, cost=2)
+    assert caught.value.code == "budget_exceeded"

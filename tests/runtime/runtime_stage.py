@@ -1,25 +1,27 @@
 """The room that performs runs, with fakes for all that it needs."""
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
 from freddy.server.accounts.limits import Limiter
 from freddy.server.core import events, items, request
 from freddy.server.core.accounts import SCOPES, Caller
 from freddy.server.core.response import Response
+from freddy.server.ports.sealer import Sealer
 from freddy.server.ports.stores import ResponseStore
 from freddy.server.ports.world import Clock, IdSource
 from freddy.server.resources.assistants import Assistants
 from freddy.server.resources.prompts import Prompts
 from freddy.server.resources.rulebook import Rulebook
 from freddy.server.resources.rules import collection
-from freddy.server.runtime.approvals import Approvals
+from freddy.server.runtime.approvals import Approvals, Marks
 from freddy.server.runtime.following import Following
 from freddy.server.runtime.health import Health
 from freddy.server.runtime.history import History
 from freddy.server.runtime.host import Host
-from freddy.server.runtime.prepare import Configured, Preparation
+from freddy.server.runtime.prepare import Configured, Preparation, Renewed, as_before
 from freddy.server.runtime.recorder import Recorder
 from freddy.server.runtime.repeats import Repeats
 from freddy.server.runtime.responses import Responses
@@ -69,6 +71,17 @@ class _Unspent:
 
     async def month_cost(self, organization_id: str, key_id: str | None, *, since: int, until: int) -> int:
         return 0
+
+
+def _unlimited(clock: Clock) -> Limiter:
+    return Limiter(MemoryCounters(clock), organization_limits=_no_limits, spending=_Unspent(), clock=clock)
+
+
+class FixedKeys:
+    """The port `SigningKeys`."""
+
+    async def derived(self, purpose: str) -> Sequence[bytes]:
+        return (purpose.ljust(32).encode(),)
 
 
 class Ear:
@@ -124,29 +137,37 @@ class Stage:
         tools: ToolStage | None = None,
         at_once: int = 100,
         counted: Callable[[int], None] = lambda _: None,
+        limiter: Callable[[Clock], Limiter] | None = None,
+        sealer: Sealer | None = None,
+        renewed: Renewed = as_before,
+        repeats: Remembered | None = None,
+        shared: bool = False,
     ) -> None:
+        """`limiter` is made with the clock of the stage; without, nobody is limited."""
         self.tools = tools or ToolStage()
         self.stores = stores
         self.clock = FixedClock()
         self.ids = CountingIds()
+        self.marks = Marks(FixedKeys())
         self.ear = Ear()
         self.models = models
         self.channel = MemoryChannel(self.clock)
         responses: ResponseStore = stores.responses
         self.host = Host(
-            runner=Runner(clock=self.clock, ids=self.ids),
+            runner=Runner(clock=self.clock, ids=self.ids, marks=self.marks),
             recorder=Recorder(responses, self.channel),
             clock=self.clock,
             listeners=(self.ear,),
             grace_seconds=grace_seconds,
         )
-        approvals = Approvals(self.tools.approvals, responses, self.clock)
+        approvals = Approvals(self.tools.approvals, responses, self.clock, self.marks)
         self.signals = MemorySignals()
-        limiter = Limiter(
-            MemoryCounters(self.clock), organization_limits=_no_limits, spending=_Unspent(), clock=self.clock
-        )
+        self.limiter = (limiter or _unlimited)(self.clock)
+        self.given_back: Counter[str] = Counter()
         preparation = Preparation(
             tools=Tools(self.tools.means(self.ids)),
+            sealer=sealer,
+            renewed=renewed,
             approvals=approvals,
             routing=Routing(
                 {name: [Candidate(model, f"exact-{name}")] for name, model in models.items()},
@@ -172,9 +193,10 @@ class Stage:
             runs=stores.runs,
             host=self.host,
             preparation=preparation,
-            limiter=limiter,
+            limiter=self.limiter,
             signals=self.signals,
             clock=self.clock,
+            gave_back=lambda why: self.given_back.update((why,)),
             # Nothing is found by looking: whatever happens has to be told.
             counted=counted,
             pace=Pace(alone=True, at_once=at_once, poll=10 * PATIENCE),
@@ -192,8 +214,9 @@ class Stage:
             store=responses,
             channel=self.channel,
             approvals=approvals,
-            repeats=Repeats(Remembered(), self.clock),
-            limiter=limiter,
+            repeats=Repeats(repeats or Remembered(), self.clock),
+            limiter=self.limiter,
+            shared=shared,
         )
 
     @property
@@ -230,6 +253,9 @@ class Stage:
 def check_run(heard: list[events.Event]) -> Response:
     """The response at the end of a run's events: stream and whole must hold the same items."""
     assert isinstance(heard[0], events.Created)
+    if heard[0].response.status == "queued":
+        assert isinstance(heard[1], events.Queued)
+        heard = [heard[0], *heard[2:]]
     assert isinstance(heard[1], events.InProgress)
     assert heard[0].response.output == heard[1].response.output == ()
     finished = [event for event in heard if isinstance(event, events.Finished)]

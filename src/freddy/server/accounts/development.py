@@ -1,8 +1,12 @@
 """Who may call in local development mode: whoever is on this machine. None of it is kept, so none outlives the mode."""
 
+import hashlib
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from freddy.server.accounts import keys
+from freddy.server.core import ids
 from freddy.server.core.accounts import SCOPES, ApiKey, Caller, Organization
 from freddy.server.ports.world import Clock, IdSource
 
@@ -22,8 +26,12 @@ def organizations(clock: Clock) -> Iterable[Organization]:
 
 
 def key_ring(secret: str, *, clock: Clock, ids_from: IdSource) -> list[ApiKey]:
-    """The key of the mode and those of the examples."""
-    return [
+    """The key of the mode and those of the examples.
+
+    Each has the same id at every start: what it asked for in the background goes on after it.
+    """
+    minted = (
         keys.mint("development", ORGANIZATIONS, clock=clock, ids_from=ids_from, secret=one).key
         for one in (secret, *EXAMPLE_KEYS)
-    ]
+    )
+    return [replace(key, id=f"{ids.KEY}_{hashlib.sha256(key.digest).hexdigest()[:26]}") for key in minted]

@@ -122,26 +122,31 @@ class Verifier:
         key = self._unkept.get(wanted) or await self._store.find_key(wanted)
         if key is None or not key.active:
             return None
-        reached = await self._reached(key)
-        if not reached or reached[0] != key.organization_ids[0]:
+        its = await reached(self._store, key)
+        if not its or its[0] != key.organization_ids[0]:
             return None
-        caller = Caller(
-            organization_id=reached[0],
-            organization_ids=reached,
-            scopes=frozenset(key.scopes),
-            key_id=key.id,
-            limits=key.limits,
-        )
-        return key, caller
+        return key, caller_of(key, its)
 
-    async def _reached(self, key: ApiKey) -> tuple[str, ...]:
-        """Its organizations that are not deleted."""
-        reached = []
-        for organization_id in key.organization_ids:
-            organization = await self._store.find_organization(organization_id)
-            if organization is not None and organization.deleted_at is None:
-                reached.append(organization_id)
-        return tuple(reached)
+
+async def reached(store: AccountStore, key: ApiKey) -> tuple[str, ...]:
+    """Its organizations that are not deleted."""
+    its = []
+    for organization_id in key.organization_ids:
+        organization = await store.find_organization(organization_id)
+        if organization is not None and organization.deleted_at is None:
+            its.append(organization_id)
+    return tuple(its)
+
+
+def caller_of(key: ApiKey, organization_ids: tuple[str, ...]) -> Caller:
+    """Who asks with the key, which reaches these: the first is the one it implies."""
+    return Caller(
+        organization_id=organization_ids[0],
+        organization_ids=organization_ids,
+        scopes=frozenset(key.scopes),
+        key_id=key.id,
+        limits=key.limits,
+    )
 
 
 def refused() -> errors.NotAuthenticated:

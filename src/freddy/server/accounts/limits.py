@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Protocol, assert_never
 
-from msgspec import structs
+from msgspec import Struct, structs
 from msgspec.structs import replace
 
 from freddy.server.core import errors, limits, money
@@ -69,6 +69,17 @@ class Admission:
 FREE = Admission()
 
 
+class Full(Struct, frozen=True):
+    """Who has no room for a run: a key within an organization, or with no key the organization itself.
+
+    In so many `seconds` there may be room, if nobody else comes.
+    """
+
+    organization_id: str
+    key_id: str | None
+    seconds: float
+
+
 class Limiter:
     """Holds callers to the limits of their key and of their organization.
 
@@ -118,6 +129,19 @@ class Limiter:
             raise self._refusal(found, tokens=tokens, cost=reserved)
         return Admission(found.standings, partial(self._settle, counters, found))
 
+    async def seek(self, caller: Caller, *, tokens: int, cost: float | None) -> Admission | Full:
+        """Like `admit`, for who can wait: raises `errors.RateLimited` only where waiting is of no use."""
+        holders = await self._holders(caller)
+        if not holders:
+            return FREE
+        reserved = None if cost is None else money.nanos(cost)
+        counters, found = await self._take_somewhere(holders, tokens=tokens, cost=reserved)
+        if not isinstance(found, Refused):
+            return Admission(found.standings, partial(self._settle, counters, found))
+        if found.wait is None:
+            raise self._refusal(found, tokens=tokens, cost=reserved)
+        return Full(found.holder.organization_id, found.holder.key_id, found.wait / 1000)
+
     async def count(self, caller: Caller, *, tokens: int, cost: float | None) -> Admission:
         """Reserves like `admit`, whatever is left: for a run that had its leave before, and goes on with it.
 
@@ -129,6 +153,16 @@ class Limiter:
         reserved = None if cost is None else money.nanos(cost)
         counters, found = await self._take_somewhere(holders, tokens=tokens, cost=reserved)
         return FREE if isinstance(found, Refused) else Admission((), partial(self._settle, counters, found))
+
+    async def spent(self, organization_id: str) -> None:
+        """The organization has spent something beside its responses, which is kept: its budget is to know. Never
+        raises: where it cannot be told now, it is before the next run."""
+        try:
+            bounds = _bounds(await self._organization_limits(organization_id), self._organization_default)
+            if bounds.budget is not None:
+                await self._learn(self._counters, Holder(organization_id, None, bounds), self._this_month())
+        except errors.FreddyError:
+            self._spent_meanwhile.add((organization_id, None))
 
     async def _holders(self, caller: Caller) -> tuple[Holder, ...]:
         """Who of the key and its organization has limits."""
@@ -259,11 +293,6 @@ class Limiter:
             retry_after=month.until - self._clock.now(),
             headers=(*headers, _NO_USE),
         )
-
-
-def is_spent(refusal: errors.RateLimited) -> bool:
-    """Whether a budget does not have it, and will not when what is under way has ended."""
-    return refusal.code == "budget_exceeded" and _NO_USE in refusal.headers
 
 
 def headers(standings: tuple[Standing, ...]) -> tuple[tuple[str, str], ...]:

@@ -9,6 +9,7 @@ from freddy.server.accounts.audit import Audit
 from freddy.server.accounts.keys import Verifier
 from freddy.server.accounts.organizations import Organizations
 from freddy.server.accounts.passwords import USUAL, Cost, Passwords
+from freddy.server.accounts.renewal import Renewal
 from freddy.server.accounts.sign_in import SignIn
 from freddy.server.accounts.standings import Standings
 from freddy.server.accounts.tokens import Tokens
@@ -35,6 +36,7 @@ class Terms(Struct, frozen=True, kw_only=True):
 class Office(Struct, frozen=True, kw_only=True):
     audit: Audit
     verifier: Verifier
+    renewal: Renewal
     standings: Standings
     tokens: Tokens
     sign_in: SignIn
@@ -56,6 +58,7 @@ def office(
     cost: Cost = USUAL,
 ) -> Office:
     """`unkept` are keys that hold for this process only; `cost` is that of passwords."""
+    unkept = tuple(unkept)
     told = Audit(audit, clock=clock, ids_from=ids_from)
     verifier = Verifier(store, clock=clock, unkept=unkept)
     standings = Standings(users, clock=clock)
@@ -64,6 +67,7 @@ def office(
     return Office(
         audit=told,
         verifier=verifier,
+        renewal=Renewal(store, users, clock=clock, unkept=unkept),
         standings=standings,
         tokens=tokens,
         sign_in=SignIn(

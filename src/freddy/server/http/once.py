@@ -12,7 +12,14 @@ from freddy.server.http.replies import send_json
 from freddy.server.ports.repeats import Kept, RepeatStore
 from freddy.server.ports.sealer import Sealer
 from freddy.server.ports.world import Clock
-from freddy.server.runtime.repeats import REMEMBERED_SECONDS, UNDER_WAY_SECONDS, checked, other_body, under_way
+from freddy.server.runtime.repeats import (
+    REMEMBERED_SECONDS,
+    UNDER_WAY_SECONDS,
+    answer_bound_to,
+    checked,
+    other_body,
+    under_way,
+)
 
 LARGEST = 1024 * 1024
 """Bytes of an answer that is kept. A longer one is given once."""
@@ -51,7 +58,7 @@ class Once:
         await hashed.rest()
         if hashed.fingerprint() != kept.fingerprint:
             raise other_body()
-        told = _decode(await self._sealer.open(kept.answer, ("repeat", *place)))
+        told = _decode(await self._sealer.open(kept.answer, answer_bound_to(*place)))
         await send_json(send, told.body.encode(), status=told.status, headers=_REPLAYED)
 
     async def _first(self, place: tuple[str, str], scope: Scope, receive: Receive, send: Send, *, app: ASGIApp) -> None:
@@ -61,7 +68,7 @@ class Once:
             if held.keepable:
                 await hashed.rest()
                 answer = msgspec.json.encode(_Answer(held.status, held.body.decode())).decode()
-                sealed = await self._sealer.seal(answer, ("repeat", *place))
+                sealed = await self._sealer.seal(answer, answer_bound_to(*place))
                 kept = Kept(hashed.fingerprint(), status=held.status, answer=sealed)
                 await self._store.end(*place, kept, expires_at=int(self._clock.now()) + REMEMBERED_SECONDS)
         finally:

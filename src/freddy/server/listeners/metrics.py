@@ -44,6 +44,7 @@ class Metrics:
         self._webhooks: dict[str, int] = {}
         self._running = 0
         self._queued = 0
+        self._given_back: dict[str, int] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -59,6 +60,10 @@ class Metrics:
 
     def queued(self, count: int) -> None:
         self._queued = count
+
+    def gave_back(self, reason: str) -> None:
+        """Why a run that was claimed has to wait on: one of a few words."""
+        self._given_back[reason] = self._given_back.get(reason, 0) + 1
 
     def run_left(self, response: Response) -> None:  # noqa: ARG002
         self._running -= 1
@@ -120,6 +125,12 @@ class Metrics:
         queued = GaugeMetricFamily("freddy_background_queued", "Responses in the background that wait for a process.")
         queued.add_metric([], self._queued)
         yield queued
+        given_back = CounterMetricFamily(
+            "freddy_background_given_back", "Responses in the background that had to wait on.", labels=["reason"]
+        )
+        for reason, count in self._given_back.items():
+            given_back.add_metric([reason], count)
+        yield given_back
         tools = CounterMetricFamily(
             "freddy_tool_calls", "Calls of tools that the server ran.", labels=["kind", "status"]
         )

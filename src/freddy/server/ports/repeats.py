@@ -1,15 +1,19 @@
 """The need to remember what a request with an idempotency key led to. A method is one transaction."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
+
+BEGINNING: Final = 102
+"""The status of what leads to a response that may not be kept yet: https://www.rfc-editor.org/rfc/rfc2518#section-10.1
+"""
 
 
 class Kept(Struct, frozen=True):
     """What is known of a key: what came with it, and what it led to, once it did.
 
     `fingerprint` is empty until that is known. `answer` is sealed; where there is none, `response_id` names what the
-    answer is made of.
+    answer is made of. `status` is that of the answer, or `BEGINNING`.
     """
 
     fingerprint: bytes
@@ -31,8 +35,15 @@ class RepeatStore(Protocol):
         """Keeps what the key led to."""
         ...
 
-    async def forget(self, organization_id: str, key: str) -> None:
-        """It came to nothing: the next request with it may try."""
+    async def lead(self, organization_id: str, key: str, kept: Kept, *, before: str | None, expires_at: int) -> bool:
+        """Keeps which response the key leads to, if until now it led to `before`: whether it did.
+
+        So of several that would have it lead elsewhere, one does.
+        """
+        ...
+
+    async def forget(self, organization_id: str, key: str, *, before: str | None = None) -> None:
+        """It came to nothing: the next request with it may try. One that leads to another response is left alone."""
         ...
 
     async def expire(self, now: int) -> int:

@@ -4,11 +4,12 @@ Only runs in the background are kept here, each with the log of all that has hap
 from there. Nobody's clock decides who is dead: a process counts its heartbeats, and others watch whether they grow.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
+from freddy.server.core import errors
 from freddy.server.core.items import Item
 from freddy.server.core.response import Response
 
@@ -34,6 +35,30 @@ class Claimed(Struct, frozen=True):
     plan: bytes
     stop: str | None = None
     losses: int = 0
+
+
+class Unread(Struct, frozen=True):
+    """A run that was claimed, and of whose response this process cannot read what is kept. `losses` as of `Claimed`."""
+
+    claim: Claim
+    losses: int = 0
+
+
+class Held(Struct, frozen=True):
+    """What is not to be claimed just now: these runs, those of these organizations, and of these keys in theirs.
+
+    One that has begun, or is to be stopped, is held back by itself alone: it had its room, or needs none.
+    """
+
+    runs: Collection[str] = ()
+    organizations: Collection[str] = ()
+    keys: Collection[tuple[str, str]] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.runs or self.organizations or self.keys)
+
+
+NOTHING = Held()
 
 
 class Entry(Struct, frozen=True):
@@ -77,10 +102,10 @@ class RunStore(Protocol):
         """
         ...
 
-    async def claim(self, worker_id: str, *, most: int) -> Sequence[Claimed]:
-        """Up to `most` runs that nobody has, the ones queued first, first. No run is claimed by two.
+    async def claim(self, worker_id: str, *, most: int, held: Held = NOTHING) -> Sequence[Claimed | Unread]:
+        """Up to `most` runs that nobody has and that are not `held`, the ones queued first, first.
 
-        With a `most` of 0, some of those that are to be stopped: nobody need perform them.
+        No run is claimed by two. With a `most` of 0, some of those that are to be stopped: nobody need perform them.
         """
         ...
 
@@ -93,6 +118,13 @@ class RunStore(Protocol):
 
     async def finish(self, claim: Claim, response: Response, entry: Entry) -> None:
         """Keeps the end as `ResponseStore.finish` does; the run is over, its log stays. Again, it changes nothing."""
+        ...
+
+    async def abandon(self, claim: Claim, failure: errors.Failure, now: int) -> None:
+        """Ends a run that nobody can read: its response has failed, with what was kept of its output, and no log.
+
+        Nobody is told but those who look. Again, it changes nothing.
+        """
         ...
 
     async def release(self, claim: Claim, *, lost: bool = False) -> None:

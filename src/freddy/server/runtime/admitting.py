@@ -1,9 +1,6 @@
 """Asks for the leave to perform a run, which takes an estimate of what it will use."""
 
-from typing import Protocol
-
-from freddy.server.accounts.limits import FREE, Admission, Limiter
-from freddy.server.core.accounts import Caller
+from freddy.server.accounts.limits import FREE, Admission, Full, Limiter
 from freddy.server.core.usage import Usage
 from freddy.server.runtime import estimate
 from freddy.server.runtime.prepare import Prepared
@@ -12,26 +9,34 @@ _ANSWER_TOKENS = 4096
 """What an answer is taken to need at most where nobody set a limit; what it takes more is accounted when it ends."""
 
 
-class _Ask(Protocol):
-    async def __call__(self, caller: Caller, *, tokens: int, cost: float | None) -> Admission: ...
-
-
 async def admitted(limiter: Limiter, prepared: Prepared) -> Admission:
     """Raises `errors.RateLimited`."""
-    return await _asked(limiter, prepared, limiter.admit)
+    if not await limiter.limited(prepared.caller):
+        return FREE
+    tokens, cost = _most(prepared)
+    return await limiter.admit(prepared.caller, tokens=tokens, cost=cost)
+
+
+async def sought(limiter: Limiter, prepared: Prepared) -> Admission | Full:
+    """For a run that can wait for its leave. Raises `errors.RateLimited` where it would never have it."""
+    if not await limiter.limited(prepared.caller):
+        return FREE
+    tokens, cost = _most(prepared)
+    return await limiter.seek(prepared.caller, tokens=tokens, cost=cost)
 
 
 async def counted(limiter: Limiter, prepared: Prepared) -> Admission:
     """For a run that had its leave before: what it uses is counted, and refused it is not."""
-    return await _asked(limiter, prepared, limiter.count)
-
-
-async def _asked(limiter: Limiter, prepared: Prepared, ask: _Ask) -> Admission:
-    caller = prepared.caller
-    if not await limiter.limited(caller):
+    if not await limiter.limited(prepared.caller):
         return FREE
+    tokens, cost = _most(prepared)
+    return await limiter.count(prepared.caller, tokens=tokens, cost=cost)
+
+
+def _most(prepared: Prepared) -> tuple[int, float | None]:
+    """Tokens and US dollars that the run may take."""
     turn = prepared.turn
     read, asked = estimate.input_tokens(turn), turn.max_output_tokens
     write = _ANSWER_TOKENS if asked is None else asked
     cost = prepared.model.most_cost(Usage(input_tokens=read, output_tokens=write))
-    return await ask(caller, tokens=read + min(write, _ANSWER_TOKENS), cost=cost)
+    return read + min(write, _ANSWER_TOKENS), cost

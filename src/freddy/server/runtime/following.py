@@ -3,13 +3,15 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
+import msgspec
+
 from freddy.server.core import events, log
 from freddy.server.core.response import Response
 from freddy.server.ports.channel import Batch, Channel
 from freddy.server.ports.runs import Entry, RunStore
 from freddy.server.ports.signals import Signals, topic_of
 from freddy.server.ports.stores import ResponseStore
-from freddy.server.runtime import journal, replay
+from freddy.server.runtime import journal, replay, runner
 
 _PAGE = 200
 """Entries of a log that are read at once."""
@@ -67,9 +69,17 @@ class Following:
 
     async def _logged(self, response: Response, after: int) -> AsyncGenerator[Batch, None]:
         number = after + 1
+        if response.status == "queued" and (ahead := runner.opening(response)[number:]):
+            # The log begins with whoever performs it. That it waits, and its id, are known before.
+            yield number, ahead
+            number += len(ahead)
         async with aclosing(self._entries(response)) as entries:
             async for entry in entries:
-                happened = log.read(entry.events, response)
+                try:
+                    happened = log.read(entry.events, response)
+                except (msgspec.MsgspecError, ValueError):
+                    # Nobody can go on with it either: what there is of it is told when it has ended.
+                    break
                 over = log.is_end(happened)
                 if over and not response.ended:
                     ended = await self._store.get(response.organization_id, response.id)
@@ -85,12 +95,10 @@ class Following:
                     yield number, replay.ending(told)
                 if over:
                     return
-        ended = await self._store.get(response.organization_id, response.id)
-        if ended is not None and ended.ended:
-            # Its log is forgotten by now, or has no end.
-            async with aclosing(replay.follow(ended, number - 1)) as batches:
-                async for batch in batches:
-                    yield batch
+        # Its log is forgotten by now, or has no end, or cannot be read.
+        async with aclosing(self._awaited(response, number - 1)) as batches:
+            async for batch in batches:
+                yield batch
 
     async def _entries(self, response: Response) -> AsyncGenerator[Entry, None]:
         """The entries of a run's log as they come; no more when it is over."""

@@ -17,7 +17,13 @@ GATHER_SECONDS = 0.03
 _WAITS = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds between tries while nothing can be kept; the last again and again."""
 _KEPT = (events.ItemDone, events.Called, events.Withdrawn)
-_MATTERS = (events.Created, *_KEPT, events.Finished, events.Failed, *events.UNTOLD)
+_MATTERS = (
+    events.Created,
+    *_KEPT,
+    events.Finished,
+    events.Failed,
+    *(kind for kind in events.UNTOLD if kind is not events.Asked),
+)
 """What is kept at once: a run that goes on elsewhere goes on behind it."""
 
 _log = logging.getLogger(__name__)

@@ -1,6 +1,8 @@
 """A request and its caller to a run: what must be looked up, in order."""
 
 import hashlib
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -27,6 +29,28 @@ from freddy.server.runtime.route import Route
 from freddy.server.runtime.routing import Routing
 from freddy.server.runtime.threads import Threads
 from freddy.server.runtime.toolbox import Toolbox, Tools
+
+Renewed: TypeAlias = Callable[[Caller], Awaitable[Caller]]
+"""Who somebody is by now. Raises `errors.NotAuthenticated`, `PermissionDenied` for who may not ask any more."""
+
+
+async def as_before(caller: Caller) -> Caller:
+    """For where nobody's rights change."""
+    return caller
+
+
+class Unreadable(Exception):
+    """What was put down of a run cannot be read by this process; it may be by another.
+
+    `failure` is for its caller, `cure` for the operator.
+    """
+
+    def __init__(self, what: str, *, code: str, cure: str) -> None:
+        super().__init__(what)
+        self.failure = errors.Internal(
+            f"This response cannot be made: {what}", code=code, details="ask again; the operator's log says more"
+        ).as_failure()
+        self.cure = cure
 
 
 class Prepared(Struct, frozen=True):
@@ -74,12 +98,14 @@ class Preparation:
         tools: Tools | None = None,
         approvals: Approvals | None = None,
         sealer: Sealer | None = None,
+        renewed: Renewed = as_before,
     ) -> None:
         """Without `media` there are no files that a request could name; without `threads` nothing binds or branches.
 
         Without `tools` this server runs none, without `approvals` nothing can have asked for one, and without
-        `sealer` nothing in confidence can be put down.
+        `sealer` nothing in confidence can be put down. `renewed` says who it is by now that a run was put down for.
         """
+        self._renewed = renewed
         self._sealer = sealer
         self._tools = tools
         self._approvals = approvals
@@ -115,9 +141,14 @@ class Preparation:
         )
         answers = approvals.fresh(request.input) if self._approvals is not None else ()
         if self._approvals is not None and answers:
-            labels = toolbox.labels if toolbox else ()
-            said = (*before.said, *compaction.opened(request.input))
-            self._approvals.check(answers, said, labels=labels, param="input")
+            said = compaction.opened((*before.said, *request.input))
+            await self._approvals.check(
+                answers,
+                said,
+                organization_id=caller.organization_id,
+                origins=await self._with_approved(toolbox, request, caller, _approved(answers, said)),
+                param="input",
+            )
         thread = self._thread(request)
         request = replace(request, thread=thread)
         response = Response(
@@ -170,9 +201,17 @@ class Preparation:
             answers=made.answers,
             compaction=self._shortening(request, route),
         )
-        if self._tools is not None and made.answers and (approved := _approved_functions(run)):
-            toolbox = await self._tools.with_functions(toolbox, request, made.caller, names=approved)
+        if made.answers:
+            approved = _approved(made.answers, compaction.opened(run.context))
+            toolbox = await self._with_approved(toolbox, request, made.caller, approved)
         return Prepared(run, route, made, toolbox, tools)
+
+    async def _with_approved(
+        self, toolbox: Toolbox | None, request: Request, caller: Caller, names: Collection[str]
+    ) -> Toolbox | None:
+        if self._tools is None or not names:
+            return toolbox
+        return await self._tools.with_functions(toolbox, request, caller, names=names)
 
     async def put_down(self, prepared: Prepared) -> bytes:
         """The plan of a run, for whichever process performs it. Raises `errors.StorageUnavailable`."""
@@ -186,13 +225,20 @@ class Preparation:
         return plan.write(replace(prepared.plan, tools=secrets))
 
     async def take_up(self, response: Response, written: bytes) -> Prepared:
-        """A run as it was put down, and what it needs as that is now. Raises what keeps it from going on."""
-        made = plan.read(written)
-        request, tools = response.request, response.request.tools
-        if made.tools is not None:
-            assert self._sealer is not None
-            told = await self._sealer.open(made.tools, _bound_to(response))
-            tools = msgspec.json.decode(told, type=tuple[toolspec.ToolSpec, ...])
+        """A run as it was put down, and what it needs as that is now. Raises what keeps it from going on.
+
+        Raises `Unreadable` where that is so for this process at least, and `errors.StorageUnavailable`.
+        """
+        try:
+            made = plan.read(written)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise Unreadable(
+                "what was kept of its beginning cannot be read",
+                code="plan_unreadable",
+                cure="have all processes run the same version",
+            ) from error
+        made = replace(made, caller=await self._renewed(made.caller))
+        request, tools = response.request, await self._opened(response, made)
         route = self._routing.find(request.model or DEFAULT_MODEL)
         if made.providers and (allowed := route.among(made.providers)) is not None:
             route = allowed
@@ -200,6 +246,23 @@ class Preparation:
         if self._tools is not None:
             toolbox = await self._tools.equip(replace(request, tools=tools), made.caller)
         return await self._made(response, made, route, toolbox, tools=tools)
+
+    async def _opened(self, response: Response, made: Plan) -> tuple[toolspec.ToolSpec, ...]:
+        """The tools of the request, with what they are told in confidence. Raises `Unreadable`."""
+        if made.tools is None:
+            return response.request.tools
+        lost = "the secrets of its tools cannot be opened"
+        if self._sealer is None:
+            raise Unreadable(lost, code="secrets_unreadable", cure="start this process with a secret key")
+        try:
+            told = await self._sealer.open(made.tools, _bound_to(response))
+            return msgspec.json.decode(told, type=tuple[toolspec.ToolSpec, ...])
+        except errors.StorageUnavailable as error:
+            cure = f"{error.message}: {error.details}" if error.details else error.message
+            raise Unreadable(lost, code="secrets_unreadable", cure=cure) from error
+        except (msgspec.MsgspecError, ValueError) as error:
+            cure = "have all processes run the same version"
+            raise Unreadable(lost, code="secrets_unreadable", cure=cure) from error
 
     async def _settled(self, request: Request, caller: Caller) -> Settled:
         """With what the thread, the assistant, the organization and the prompt say."""
@@ -209,14 +272,18 @@ class Preparation:
         bound = thread.assistant_id if thread is not None else None
         prompted = await self._configured.prompts.filled(request, caller.organization_id)
         settled = await self._configured.assistants.settle(prompted, caller, bound=bound)
-        if self._tools is None or settled.assistant is None or not settled.assistant.value.vector_store_ids:
+        if self._tools is None or settled.assistant is None:
             return settled
-        stores = settled.assistant.value.vector_store_ids
-        tools, missing = await self._tools.with_search(settled.request.tools, caller, stores)
-        left_out = (
-            f"the vector store {store} of the assistant is not there, and was not searched" for store in missing
-        )
-        return replace(settled, request=replace(settled.request, tools=tools), warnings=(*settled.warnings, *left_out))
+        tools, own, warnings = settled.request.tools, settled.assistant.value, settled.warnings
+        if own.vector_store_ids:
+            tools, missing = await self._tools.with_search(tools, caller, own.vector_store_ids)
+            warnings += tuple(
+                f"the vector store {store} of the assistant is not there, and was not searched" for store in missing
+            )
+        if own.servers:
+            tools, left_out = await self._tools.with_servers(tools, caller, own.servers)
+            warnings += tuple(left_out)
+        return replace(settled, request=replace(settled.request, tools=tools), warnings=warnings)
 
     def _route(self, settled: Settled) -> Route:
         model, assistant = settled.request.model or DEFAULT_MODEL, settled.assistant
@@ -258,7 +325,7 @@ class Preparation:
 
 
 def _bound_to(response: Response) -> tuple[str, ...]:
-    return ("plan", response.organization_id, response.id)
+    return plan.bound_to(response.organization_id, response.id)
 
 
 def _refuse(request: Request) -> None:
@@ -276,13 +343,12 @@ def _without_secrets(tools: tuple[toolspec.ToolSpec, ...]) -> tuple[toolspec.Too
     return tuple(tool.told if isinstance(tool, toolspec.Mcp) else tool for tool in tools)
 
 
-def _approved_functions(run: Run) -> frozenset[str]:
-    """The names of the functions whose calls the input approves."""
-    given = run.response.request.input
-    granted = {item.request_id for item in given if isinstance(item, items.ApprovalAnswer) and item.approve}
+def _approved(answers: Iterable[items.ApprovalAnswer], said: Iterable[items.Item]) -> frozenset[str]:
+    """The names of the functions whose calls are approved."""
+    granted = {answer.request_id for answer in answers if answer.approve}
     return frozenset(
         item.name
-        for item in (compaction.opened(run.context) if granted else ())
+        for item in said
         if isinstance(item, items.ApprovalRequest) and item.id in granted and item.server_label is None
     )
 

@@ -1,6 +1,7 @@
 """Remembers which request began which response, so that a request sent again does not begin another."""
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,12 +10,13 @@ from msgspec import Struct
 
 from freddy.server.core import errors
 from freddy.server.core.response import Response
-from freddy.server.ports.repeats import Kept, RepeatStore
+from freddy.server.ports.repeats import BEGINNING, Kept, RepeatStore
 from freddy.server.ports.world import Clock
 
 REMEMBERED_SECONDS = 24 * 3600
 UNDER_WAY_SECONDS = 600
 """How long a key is held for a request that has led to nothing yet: its process may have died."""
+_log = logging.getLogger(__name__)
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
@@ -25,6 +27,11 @@ def checked(key: str) -> str:
             "The idempotency key must be 1 to 255 printable ASCII characters", param="Idempotency-Key"
         )
     return key
+
+
+def answer_bound_to(organization_id: str, key: str) -> tuple[str, ...]:
+    """What a sealed answer belongs to: under another key it does not open."""
+    return ("repeat", organization_id, key)
 
 
 def other_body() -> errors.Conflict:
@@ -48,7 +55,8 @@ def under_way() -> errors.Conflict:
 class Repeat(Struct):
     """One idempotency key. `response_id` is there once a request has led to one, `response` once that was here.
 
-    `turn` is whose it is to look.
+    `turn` is whose it is to look. One that is not `settled` is looked up again by the next request: it leads to a
+    response that another process may be about to keep.
     """
 
     place: tuple[str, str]
@@ -57,6 +65,7 @@ class Repeat(Struct):
     turn: asyncio.Lock
     response: Response | None = None
     response_id: str | None = None
+    settled: bool = True
 
 
 class Repeats:
@@ -83,8 +92,11 @@ class Repeats:
                 raise other_body()
             async with known.turn:
                 if known.response_id is not None:
-                    async with self._trying(known):
-                        yield known
+                    try:
+                        async with self._trying(known):
+                            yield known
+                    finally:
+                        self._drop_unsettled(known)
                     return
         mine = Repeat(place, fingerprint, self._clock.monotonic() + REMEMBERED_SECONDS, asyncio.Lock())
         self._known.pop(place, None)
@@ -97,14 +109,39 @@ class Repeats:
                 async with self._trying(mine):
                     yield mine
             finally:
-                if mine.response_id is None and self._known.get(place) is mine:
-                    # It never began: the next one may try.
-                    del self._known[place]
+                self._drop_unsettled(mine)
 
-    async def lead_to(self, response_id: str, repeat: Repeat) -> None:
-        """To be said before the response begins: what has begun is never without the key that began it."""
+    def _drop_unsettled(self, repeat: Repeat) -> None:
+        """Also what never began: the next one may try."""
+        if (repeat.response_id is None or not repeat.settled) and self._known.get(repeat.place) is repeat:
+            del self._known[repeat.place]
+
+    async def lead_to(self, response_id: str, repeat: Repeat, *, shared: bool = False) -> None:
+        """To be said before the response begins: what has begun is never without the key that began it.
+
+        Where the store is `shared`, other processes are told that it is not kept yet, until it is said to have `begun`.
+
+        Raises `errors.Conflict` where another process was faster.
+        """
+        before = repeat.response_id
+        repeat.settled = not shared
+        kept = Kept(repeat.fingerprint, response_id, BEGINNING if shared else None)
+        expires = int(self._clock.now()) + (UNDER_WAY_SECONDS if shared else REMEMBERED_SECONDS)
+        # Before it is kept: where nobody can say whether it was, it is taken back.
         repeat.response_id = response_id
-        await self._keep(repeat)
+        if not await self._store.lead(*repeat.place, kept, before=before, expires_at=expires):
+            repeat.response_id, repeat.settled = before, False
+            raise under_way()
+
+    async def begun(self, repeat: Repeat) -> None:
+        """The response is kept now. Never raises: it is under way, whether others know or not."""
+        if repeat.settled:
+            return
+        repeat.settled = True
+        try:
+            await self._keep(repeat, before=repeat.response_id)
+        except errors.StorageUnavailable as error:
+            _log.warning("repeat_not_kept", extra={"response_id": repeat.response_id, "code": error.code})
 
     async def _begun(self, repeat: Repeat) -> str | None:
         """The response that the key led to in another process, or in an earlier life of this one."""
@@ -117,6 +154,7 @@ class Repeats:
             raise other_body()
         if kept.response_id is None:
             raise under_way()
+        repeat.settled = kept.status != BEGINNING
         return kept.response_id
 
     @asynccontextmanager
@@ -125,11 +163,18 @@ class Repeats:
         try:
             yield
         except BaseException:
-            repeat.response_id = before
-            await asyncio.shield(self._store.forget(*repeat.place) if before is None else self._keep(repeat))
+            led_to, repeat.response_id = repeat.response_id, before
+            if before is None:
+                await asyncio.shield(self._forget(repeat, led_to))
+            elif led_to != before:
+                await asyncio.shield(self._keep(repeat, before=led_to))
             raise
 
-    async def _keep(self, repeat: Repeat) -> None:
+    async def _forget(self, repeat: Repeat, led_to: str | None) -> None:
+        for before in {None, led_to}:
+            await self._store.forget(*repeat.place, before=before)
+
+    async def _keep(self, repeat: Repeat, *, before: str | None) -> None:
         kept = Kept(repeat.fingerprint, repeat.response_id)
         expires = int(self._clock.now()) + REMEMBERED_SECONDS
-        await self._store.end(*repeat.place, kept, expires_at=expires)
+        await self._store.lead(*repeat.place, kept, before=before, expires_at=expires)

@@ -24,7 +24,7 @@ from freddy.server.runtime.approvals import Approvals
 from freddy.server.runtime.following import Following
 from freddy.server.runtime.host import Host
 from freddy.server.runtime.prepare import Preparation, Prepared
-from freddy.server.runtime.repeats import Repeat, Repeats
+from freddy.server.runtime.repeats import Repeat, Repeats, under_way
 from freddy.server.runtime.worker import Worker
 
 QUICK_EDIT_SECONDS = 5.0
@@ -100,12 +100,17 @@ class Responses:
             if self._shared:
                 # Another process that gets the same request has to find it.
                 prepared = replace(prepared, run=replace(prepared.run, early=True))
-            await self._repeats.lead_to(prepared.run.response.id, repeat)
+            await self._repeats.lead_to(prepared.run.response.id, repeat, shared=self._shared)
             repeat.response = prepared.run.response
-            return await self._begin(prepared)
+            started = await self._begin(prepared)
+            await self._repeats.begun(repeat)
+            return started
 
     async def _again(self, organization_id: str, repeat: Repeat) -> Response | None:
-        """The response as it is now, or None when it came to nothing."""
+        """The response as it is now, or None when it came to nothing.
+
+        Raises `errors.Conflict` where another process is about to keep it.
+        """
         begun = repeat.response
         if repeat.response_id is None:
             return None
@@ -117,6 +122,8 @@ class Responses:
                 async for _, batch in batches:
                     if isinstance(batch[-1], events.Finished):
                         kept = batch[-1].response
+        if kept is None and not repeat.settled:
+            raise under_way()
         return None if kept is None or kept.status in ("failed", "cancelled") else kept
 
     async def start(self, request: Request, caller: Caller) -> Started:

@@ -24,7 +24,14 @@ _END = Statement(
     .where(*_this)
     .values({name: param(name) for name in ("fingerprint", "response_id", "status", "answer", "expires_at")})
 )
-_FORGET = Statement(_repeats.delete().where(*_this))
+# Null is like null here, on every database.
+_leads_to_before = _repeats.c.response_id.is_not_distinct_from(param("before"))
+_LEAD = Statement(
+    _repeats.update()
+    .where(*_this, _leads_to_before)
+    .values({name: param(name) for name in ("fingerprint", "response_id", "status", "expires_at")})
+)
+_FORGET = Statement(_repeats.delete().where(*_this, _leads_to_before))
 _EXPIRE = Statement(_repeats.delete().where(_repeats.c.expires_at <= param("now")))
 
 
@@ -67,9 +74,25 @@ class SqlRepeats:
 
         await self._database.write(work)
 
-    async def forget(self, organization_id: str, key: str) -> None:
+    async def lead(self, organization_id: str, key: str, kept: Kept, *, before: str | None, expires_at: int) -> bool:
+        async def work(connection: Connection) -> bool:
+            led = await connection.run(
+                _LEAD,
+                organization_id=organization_id,
+                key=key,
+                before=before,
+                fingerprint=kept.fingerprint,
+                response_id=kept.response_id,
+                status=kept.status,
+                expires_at=expires_at,
+            )
+            return led > 0
+
+        return await self._database.write(work)
+
+    async def forget(self, organization_id: str, key: str, *, before: str | None = None) -> None:
         async def work(connection: Connection) -> None:
-            await connection.run(_FORGET, organization_id=organization_id, key=key)
+            await connection.run(_FORGET, organization_id=organization_id, key=key, before=before)
 
         await self._database.write(work)
 

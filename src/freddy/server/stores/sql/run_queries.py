@@ -25,6 +25,36 @@ _to_be_stopped = (tables.QUEUED, _runs.c.stop.is_not(None))
 ANY_TO_BE_STOPPED = Statement(sa.select(sa.literal(1)).select_from(_runs).where(*_to_be_stopped).limit(1))
 
 
+_key_id = sa.select(_responses.c.key_id).where(_responses.c.id == _runs.c.response_id).scalar_subquery()
+
+
+def _is_none_of(held: str, *words: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Whether the words, after one another, are no line of the text `held`.
+
+    A list as one value is the same on every database: without the line, it would be another text.
+    """
+    line: sa.ColumnElement[str] = sa.literal("\n")
+    for place, word in enumerate(words):
+        line = line + word if not place else line + sa.literal(" ") + word
+    return sa.func.replace(param(held), line + sa.literal("\n"), "") == param(held)
+
+
+_begun = sa.exists().where(_responses.c.id == _runs.c.response_id, _responses.c.status != "queued")
+_not_held = (
+    _is_none_of("runs", _runs.c.response_id),
+    sa.or_(
+        _runs.c.stop.is_not(None),
+        sa.and_(
+            _is_none_of("organizations", _runs.c.organization_id),
+            _is_none_of("keys", _runs.c.organization_id, sa.func.coalesce(_key_id, "")),
+        ),
+        _begun,
+    ),
+)
+_not_held_queued = (tables.QUEUED, *_not_held)
+ANY_NOT_HELD = Statement(sa.select(sa.literal(1)).select_from(_runs).where(*_not_held_queued).limit(1))
+
+
 def _claiming(*which: sa.ColumnElement[bool] | sa.TextClause) -> Statement:
     queued = sa.select(_runs.c.response_id).where(*which).order_by(_runs.c.seq).limit(param("most"))
     # What another process takes just now is left to it.
@@ -35,6 +65,7 @@ def _claiming(*which: sa.ColumnElement[bool] | sa.TextClause) -> Statement:
 
 
 CLAIM = _claiming(tables.QUEUED)
+CLAIM_NOT_HELD = _claiming(*_not_held_queued)
 CLAIM_TO_BE_STOPPED = _claiming(*_to_be_stopped)
 GET = Statement(sa.select(*rows.RESPONSE).where(_responses.c.id == param("response_id")))
 INPUT = Statement(
@@ -71,6 +102,8 @@ END = Statement(_runs.update().where(*_held).values(ended_at=param("ended_at"), 
 ENDED_BY = Statement(sa.select(_runs.c.worker_id, _runs.c.fence).where(_this, _runs.c.ended_at.is_not(None)))
 RELEASE = Statement(_runs.update().where(*_held).values(worker_id=sa.null(), losses=_runs.c.losses + param("losses")))
 IS_QUEUED = Statement(sa.select(_ONE).select_from(_runs).where(_this, tables.QUEUED))
+OUTCOME = Statement(sa.select(_responses.c.outcome).where(_responses.c.id == param("response_id")))
+FORGET_LOG = Statement(_log.delete().where(_log.c.response_id == param("response_id")))
 LOG = Statement(
     sa.select(*(_log.c[name] for name in _ENTRY))
     .where(_log.c.response_id == param("response_id"), _log.c.place > param("after"))

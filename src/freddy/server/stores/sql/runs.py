@@ -1,18 +1,24 @@
 """Keeps runs that any process may perform, with their logs, and which processes live."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from freddy.server.core import errors
 from freddy.server.core.items import Item
 from freddy.server.core.response import Response
-from freddy.server.ports.runs import Claim, Claimed, Entry, Heard, Pulse
-from freddy.server.stores.sql import responses, rows
+from freddy.server.ports.runs import NOTHING, Claim, Claimed, Entry, Heard, Held, Pulse, Unread
+from freddy.server.stores.sql import response_queries, responses, rows
 from freddy.server.stores.sql import run_queries as queries
 from freddy.server.stores.sql.connection import Connection, Database
 from freddy.server.stores.sql.statements import Row, Value
 
 _FORGOTTEN_AT_ONCE = 1_000
 _STOPPED_AT_ONCE = 100
+
+_log = logging.getLogger(__name__)
 
 
 class SqlRuns:
@@ -42,19 +48,46 @@ class SqlRuns:
         await self._database.write(work)
         return None if worker_id is None else Claim(response.id, response.organization_id, worker_id, fence)
 
-    async def claim(self, worker_id: str, *, most: int) -> Sequence[Claimed]:
-        any_free, claim = queries.ANY_QUEUED, queries.CLAIM
+    async def claim(self, worker_id: str, *, most: int, held: Held = NOTHING) -> Sequence[Claimed | Unread]:
+        any_free, claim, values = queries.ANY_QUEUED, queries.CLAIM, _lines(held)
         if most < 1:
             any_free, claim, most = queries.ANY_TO_BE_STOPPED, queries.CLAIM_TO_BE_STOPPED, _STOPPED_AT_ONCE
+        elif held:
+            any_free, claim = queries.ANY_NOT_HELD, queries.CLAIM_NOT_HELD
 
-        async def work(connection: Connection) -> Sequence[Claimed]:
-            taken = await connection.all(claim, worker_id=worker_id, most=most)
-            return [await _claimed(connection, worker_id, row) for row in sorted(taken, key=lambda row: row[0])]
+        async def look(connection: Connection) -> bool:
+            return await connection.one(any_free, **values) is not None
+
+        async def work(connection: Connection) -> Sequence[Row]:
+            return await connection.all(claim, **values, worker_id=worker_id, most=most)
 
         # Mostly there is nothing to write.
-        if not await self._database.read(lambda connection: connection.one(any_free)):
+        if not await self._database.read(look):
             return []
-        return await self._database.write(work)
+        taken = await self._database.write(work)
+        found = await asyncio.gather(*(self._read(worker_id, row) for row in sorted(taken, key=lambda row: row[0])))
+        return [one for one in found if one is not None]
+
+    async def _read(self, worker_id: str, row: Row) -> Claimed | Unread | None:
+        """What was claimed, each by itself: it may be large, and nobody who writes waits for it to be read.
+
+        None where it was deleted meanwhile.
+        """
+        _, response_id, organization_id, fence, losses, stop, plan = row
+        claim = Claim(response_id, organization_id, worker_id, fence)
+
+        async def work(connection: Connection) -> Response | None:
+            kept = await connection.one(queries.GET, response_id=response_id)
+            if kept is None:
+                return None
+            return rows.response(kept, await connection.all(queries.INPUT, response_id=response_id))
+
+        try:
+            response = await self._database.read(work)
+        except (msgspec.MsgspecError, ValueError):
+            _log.exception("response_unreadable", extra={"response_id": response_id})
+            return Unread(claim, losses)
+        return None if response is None else Claimed(claim, response, plan, stop, losses)
 
     async def record(self, claim: Claim, entry: Entry, items: Mapping[int, Item]) -> None:
         values = _entry_values(claim, entry)
@@ -87,6 +120,20 @@ class SqlRuns:
             if not await connection.run(queries.ADD_ENTRY, **values):
                 await _require_written(connection, claim, entry)
             await ended(connection)
+
+        await self._database.write(work)
+
+    async def abandon(self, claim: Claim, failure: errors.Failure, now: int) -> None:
+        async def work(connection: Connection) -> None:
+            if not await connection.run(queries.END, **_held(claim), ended_at=now):
+                by = await connection.one(queries.ENDED_BY, response_id=claim.response_id)
+                if by != (claim.worker_id, claim.fence):
+                    raise _lost(claim)
+                return  # a repeated write
+            await connection.run(queries.FORGET_LOG, response_id=claim.response_id)
+            row = await connection.one(queries.OUTCOME, response_id=claim.response_id)
+            outcome = _failed(row, failure)
+            await connection.run(response_queries.FAIL, id=claim.response_id, completed_at=now, outcome=outcome)
 
         await self._database.write(work)
 
@@ -208,10 +255,26 @@ async def _require_written(connection: Connection, claim: Claim, entry: Entry) -
         raise _lost(claim)
 
 
-async def _claimed(connection: Connection, worker_id: str, row: Row) -> Claimed:
-    _, response_id, organization_id, fence, losses, stop, plan = row
-    response = await connection.one(queries.GET, response_id=response_id)
-    assert response is not None
-    parts = await connection.all(queries.INPUT, response_id=response_id)
-    claim = Claim(response_id, organization_id, worker_id, fence)
-    return Claimed(claim, rows.response(response, parts), plan, stop, losses)
+def _lines(held: Held) -> dict[str, Value]:
+    """What fills the places of `queries.CLAIM_NOT_HELD`, and of no other."""
+    if not held:
+        return {}
+    return {
+        "runs": _text(held.runs),
+        "organizations": _text(held.organizations),
+        "keys": _text(" ".join(key) for key in held.keys),
+    }
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "".join(("\n", *(f"{line}\n" for line in lines)))
+
+
+def _failed(row: Row | None, failure: errors.Failure) -> str:
+    """The outcome, with a failure; of one that cannot be read nothing else is left."""
+    if row is not None:
+        try:
+            return rows.failed_outcome(row[0], failure)
+        except (msgspec.MsgspecError, ValueError):
+            pass
+    return rows.text(rows.Outcome(failure=failure))
