@@ -27,7 +27,6 @@ from tool_stage import (
 
 from freddy.server.config import settings as parts
 from freddy.server.world import SystemClock
-from mcp_servers import python_server
 from people import Site
 from promises import promise
 from seen import check_stream
@@ -43,12 +42,6 @@ WAYS = [
     *((dialect, dialect, "items") for dialect in DIALECTS),
 ]
 UNKNOWN = "mcpr_0123456789abcdef0123456789ab"
-
-
-@pytest.fixture
-async def server():
-    async with python_server() as server:
-        yield server
 
 
 async def asked(gateway, dialect: str, server, **more: Any) -> tuple[dict, dict]:
@@ -247,7 +240,7 @@ async def test_what_needs_no_approval_runs_while_the_rest_waits(gateway, upstrea
     careful = {"never": {"tool_names": ["echo"]}}
     upstream.says(Answer(calls(), calls("echo", '{"text":"six"}', "call_2", 1)))
     first = await gateway.ask(dialect, tools=[mcp(server, careful)], parallel_tool_calls=True)
-    assert kinds(first) == ["mcp_list_tools", ASKS[dialect], "mcp_call"]
+    assert kinds(first) == ["mcp_list_tools", "mcp_call", ASKS[dialect]]
     assert item(first, "mcp_call")["output"] == "six"
     assert len(upstream.calls) == 1
     upstream.says(FIVE)

@@ -36,7 +36,7 @@ from seen import alike, check_stream
 from simulators.messages import Messages
 from simulators.responses import Responses
 from simulators.script import Hidden
-from upstream import Answer, call, text
+from upstream import PATIENCE, Answer, call, text
 
 CITIES = {"type": "function", "name": "get_cities"}
 TEMPERATURE = {"type": "function", "name": "get_temperature"}
@@ -88,12 +88,6 @@ _FUNCTION = [
     "output_item.added function_call_output",
     "output_item.done function_call_output",
 ]
-
-
-@pytest.fixture
-async def server():
-    async with python_server() as server:
-        yield server
 
 
 @both
@@ -694,7 +688,9 @@ async def test_thoughts_before_a_function_that_waits_do_no_harm(thinking, then):
 
 
 @both
-async def test_a_run_is_cancelled_while_a_server_is_asked_for_its_tools(gateway, upstream, dialect):
+async def test_a_run_is_cancelled_while_a_server_is_asked_for_its_tools(opened, upstream, dialect):
+    # A connection in the making is given up when its time is over, not with the run.
+    gateway = await opened(mcp=parts.Mcp(connect_seconds=5))
     asked, left = asyncio.Event(), asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -714,7 +710,7 @@ async def test_a_run_is_cancelled_while_a_server_is_asked_for_its_tools(gateway,
         ended = await listed(gateway, begun["id"], dialect)
         assert (ended["status"], kinds(ended)) == ("cancelled", ["mcp_list_tools"])
         assert ended["output"][0]["error"]
-        async with asyncio.timeout(PATIENCE_OF_SERVERS):
+        async with asyncio.timeout(PATIENCE):
             await left.wait()
     assert upstream.calls == []
 

@@ -9,6 +9,7 @@ from msgspec import Raw
 from freddy.server.core import errors
 from freddy.server.core.assistants import Assistant, Settings
 from freddy.server.core.request import Output, Reasoning, Schema
+from freddy.server.core.toolspec import Approval, Which
 from freddy.server.dialects.freddy import aliases
 from freddy.server.dialects.freddy import assistants as wire
 from freddy.server.resources.base import Kept
@@ -283,15 +284,40 @@ def test_the_form_of_the_answer_has_several_spellings(said, read):
     assert new(**said).settings.output == read
 
 
-def test_what_opens_servers_that_nobody_calls_here_is_not_kept():
-    tool = {"server_label": "x", "authorization": "secret", "headers": {"a": "secret"}, "type": "mcp"}
-    assistant = new(tool_configurations={"mcp_tools": [tool], "mcpTools": [tool, "odd"], "system_tools": {}})
-    assert b"secret" not in bytes(assistant.kept["tool_configurations"])
-    assert json.loads(bytes(assistant.kept["tool_configurations"])) == {
-        "mcp_tools": [{"server_label": "x", "type": "mcp"}],
-        "mcpTools": [{"server_label": "x", "type": "mcp"}, "odd"],
-        "system_tools": {},
-    }
+@pytest.mark.parametrize("spelling", ["mcp_tools", "mcpTools"])
+def test_mcp_servers_are_read_as_those_of_a_request_and_come_back_as_they_came(spelling):
+    entries = [
+        {"server_label": "wiki", "server_url": "https://mcp.example.com/mcp", "allowed_tools": ["search"]},
+        {"type": "mcp", "server_label": "sums", "configuration_id": "mcp_config_1", "require_approval": "never"},
+    ]
+    assistant = new(tool_configurations={spelling: entries, "system_tools": {}})
+    assert json.loads(bytes(assistant.kept["tool_configurations"])) == {spelling: entries, "system_tools": {}}
+    wiki, sums = assistant.servers
+    assert (wiki.server_label, wiki.server_url, wiki.allowed) == ("wiki", entries[0]["server_url"], Which(("search",)))
+    assert (sums.server_label, sums.configuration_id, sums.approval) == ("sums", "mcp_config_1", Approval("never"))
+    assert after(assistant, name="Another").servers == assistant.servers
+    assert after(assistant, tool_configurations=None).servers == ()
+
+
+@pytest.mark.parametrize(
+    ("entry", "param"),
+    [
+        ({"server_label": "x", "server_url": "https://a.example", "authorization": "s3cret"}, "authorization"),
+        ({"server_label": "x", "server_url": "https://a.example", "headers": {"a": "s3cret"}}, "headers"),
+        ({"server_label": "x", "connector_id": "connector_gmail"}, "connector_id"),
+        ({"server_label": "x"}, ""),
+        ({"server_label": "x", "server_url": "https://a.example", "type": "function"}, "type"),
+        ({"server_label": "functions", "server_url": "https://a.example"}, "server_label"),
+        ({"server_label": "x", "server_url": "https://a.example", "unknown": 1}, "unknown"),
+        ("odd", ""),
+    ],
+)
+def test_an_mcp_server_that_could_not_be_called_is_refused_with_its_place(entry, param):
+    with pytest.raises(errors.FreddyError) as raised:
+        new(tool_configurations={"mcp_tools": [entry]})
+    place = "tool_configurations.mcp_tools[0]"
+    assert raised.value.param == (f"{place}.{param}" if param else place)
+    assert "s3cret" not in str(raised.value)
 
 
 # --- Changes ----------------------------------------------------------------------------------

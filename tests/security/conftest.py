@@ -1,28 +1,12 @@
 """A server with all tools in the loop of the test."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("api", "vector_stores")]
+from mcp_servers import served_tools
+from scripted import upstream
+from stores_stage import shelf
 
-from stores_stage import library
-
-from upstream import Upstream
-
-
-@pytest.fixture
-async def upstream():
-    async with Upstream() as upstream:
-        yield upstream
-        assert upstream.complaints == []
-
-
-@pytest.fixture
-async def shelf(upstream, tmp_path):
-    async with library(tmp_path, upstream) as library_:
-        yield library_
+__all__ = ["served_tools", "shelf", "upstream"]
 
 
 @pytest.fixture

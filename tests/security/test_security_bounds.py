@@ -8,7 +8,6 @@ from typing import Any, Self
 import pytest
 from gateway import spelled
 from mcp.server.mcpserver import MCPServer
-from stores_stage import library
 from tool_stage import FIVE, both, item, mcp, offered, refused
 
 from freddy.server.config import settings as parts
@@ -20,6 +19,7 @@ from freddy.server.tools.mcp.servers import PooledMcpServers
 from freddy.server.tools.mcp.terms import Terms
 from freddy.server.world import SystemClock
 from mcp_servers import ledger_lines, python_program, python_server
+from stores_stage import library
 
 LOOPBACK = Opening.of((), loopback=True)
 

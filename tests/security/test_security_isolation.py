@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 from gateway import spelled
-from stores_stage import library
 
 from freddy.server.config import settings as parts
+from stores_stage import library
 
 FUNCTION = {"name": "stock", "url": "https://functions.example.com/x"}
 SERVER = {"name": "Wiki", "server_url": "https://mcp.example.com/mcp"}

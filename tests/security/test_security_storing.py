@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from stores_stage import library
 from tool_stage import FIVE, PATHS, calls, item, mcp
 
 from databases import fresh_database
 from freddy.server.config import settings as parts
 from mcp_servers import python_server
+from stores_stage import library
 from upstream import Answer
 
 ODD = "nul \0, bell \a, \x7f, \u2028, \ufffe, \U0010ffff, e\u0301"

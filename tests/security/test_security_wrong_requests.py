@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import pytest
 from gateway import DEV_KEY
-from stores_stage import library
 
 from databases import fresh_database
 from freddy.server.config import settings as parts
+from stores_stage import library
 from upstream import Answer, text
 
 ODD: tuple[Any, ...] = (

@@ -5,7 +5,7 @@ from typing import Final, Literal, TypeAlias, TypeVar
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from freddy.server.core import errors
+from freddy.server.core import errors, toolspec
 from freddy.server.core.request import ContextMode, Output, Reasoning, Request, Sampling
 
 T = TypeVar("T")
@@ -85,6 +85,8 @@ class Assistant(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rules: tuple[str, ...] = ()
     vector_store_ids: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
+    servers: tuple[toolspec.Mcp, ...] = ()
+    """MCP servers whose tools are offered beside those of the request, without what would be told in confidence."""
     active: bool = True
     api_enabled: bool = True
     """Whether API keys may ask it."""

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias, assert_never
 
 import msgspec
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from freddy.server.core import errors, items, toolspec
@@ -59,6 +60,17 @@ _AUTHORIZATION: Final = re.compile(rf"[\x21-\x7e](?:[\x20-\x7e]{{0,{_LONGEST_AUT
 _BASE64: Final = ";base64,"
 _LOST: Final = "What was found is not known any more: search again where it is needed."
 _FAILED: Final = "It failed."
+
+
+class Hints(Struct):
+    """https://modelcontextprotocol.io/specification/2025-11-25/schema#toolannotations
+
+    Of any type: nobody here has made them.
+    """
+
+    read_only: object = msgspec.field(name="readOnlyHint", default=None)
+    destructive: object = msgspec.field(name="destructiveHint", default=None)
+    idempotent: object = msgspec.field(name="idempotentHint", default=None)
 
 
 def check_label(label: str, at: str, taken: Collection[str]) -> None:
@@ -231,6 +243,20 @@ def file_search(
         error=error or (_FAILED if ended == "failed" else None),
         status=ended,
         turn=turn,
+    )
+
+
+def mcp_tool(
+    name: str, description: str | None, *, input_schema: Raw | None, annotations: Raw | None, hints: Hints
+) -> items.McpTool:
+    """A tool of a list that a caller hands back: what its server said of it, read as when it said so."""
+    return items.McpTool(
+        name=name,
+        description=description,
+        input_schema=input_schema,
+        annotations=annotations,
+        read_only=hints.read_only is True,
+        once=hints.destructive is True and hints.idempotent is not True and hints.read_only is not True,
     )
 
 

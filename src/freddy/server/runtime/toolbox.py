@@ -34,6 +34,8 @@ _SEARCH_DESCRIPTION: Final = (
 _FAULT: Final = "the tool has a fault, which is in the server's log"
 _STOPPED: Final = "the response was stopped before the server answered"
 _EMPTY_SCHEMA: Final = Raw(b'{"type":"object","properties":{}}')
+_DESCRIPTION: Final = 500
+"""Characters of what is told of a server, with each of its tools."""
 _MOST_OF_LISTS: Final = 256 * 1024
 """Bytes of all tools that the MCP servers of a request offer: a model reads them in every turn."""
 
@@ -146,6 +148,22 @@ class Tools:
                 missing.append(store_id)
         return ((*tools, _search_in(tuple(there))) if there else tools), missing
 
+    async def with_servers(
+        self, tools: tuple[toolspec.ToolSpec, ...], caller: Caller, servers: Sequence[toolspec.Mcp]
+    ) -> tuple[tuple[toolspec.ToolSpec, ...], Sequence[str]]:
+        """The tools with these MCP servers, unless they have one of that label; and why some are left out."""
+        labels = {tool.server_label for tool in tools if isinstance(tool, toolspec.Mcp)}
+        there, left_out = [], []
+        for server in servers:
+            if server.server_label in labels:
+                continue
+            try:
+                await self._server(server, caller, at="tools")
+                there.append(server)
+            except (errors.NotFound, errors.InvalidRequest, errors.InvalidValue) as error:
+                left_out.append(f"the MCP server {server.server_label!r} of the assistant is left out: {error.message}")
+        return (*tools, *there), left_out
+
     async def _server(self, spec: toolspec.Mcp, caller: Caller, *, at: str) -> _McpServer:
         organization_id = caller.organization_id
         headers = _headers(spec)
@@ -218,6 +236,16 @@ class Toolbox:
         """Those of its MCP servers."""
         return frozenset(self._servers)
 
+    def origin(self, request: items.ApprovalRequest) -> str | None:
+        """Where the call goes, None where nobody here answers it. Credentials are no part of it: tokens are renewed."""
+        if request.server_label is None:
+            function = self._functions.get(request.name)
+            return None if function is None else function.source
+        server = self._servers.get(request.server_label)
+        if server is None or server.failure is not None:
+            return None
+        return msgspec.json.encode((server.spec.configuration_id, server.server.url, server.server.program)).decode()
+
     @property
     def known(self) -> bool:
         """Whether all that is offered is known without asking anybody."""
@@ -274,7 +302,18 @@ class Toolbox:
             label: frozenset(tool.name for tool in known.get(label, ()) if server.shows(tool))
             for label, server in self._servers.items()
         }
-        yield [events.ToolsOpened(self.offers(known))]
+        offered = self.offers(known)
+        away = {item.server_label for item in listed if item.error is not None}
+        if _is_absent(run.response.request.tool_choice, offered, away=away):
+            absent = errors.InvalidRequest(
+                "tool_choice asks for a tool that its MCP server does not have, or that allowed_tools leaves out",
+                param="tool_choice",
+                code="invalid_value",
+                details="name one of the server's tools: the item mcp_list_tools of the response has them",
+            )
+            yield [events.Failed(absent.as_failure())]
+            return
+        yield [events.ToolsOpened(offered)]
 
     async def _listed(self, one: _McpServer, item: items.McpTools) -> items.McpTools:
         if one.failure is not None:
@@ -383,13 +422,21 @@ def _of_function(spec: toolspec.Function, found: ServerFunction) -> Offer:
 
 def _of_server(server: _McpServer, tool: items.McpTool) -> Offer:
     return Offer(
-        function=toolspec.Function(tool.name, tool.description, _parameters(tool), strict=False),
+        function=toolspec.Function(tool.name, _description(server.spec, tool), _parameters(tool), strict=False),
         here=True,
         approve=server.approves(tool),
         once=tool.once,
         work=items.Mcp(server.spec.server_label),
         name=tool.name,
     )
+
+
+def _description(spec: toolspec.Mcp, tool: items.McpTool) -> str | None:
+    """With what the caller says of the server: a model sees functions, and no servers."""
+    if not spec.description:
+        return tool.description
+    told = f"[{spec.server_label}: {spec.description[:_DESCRIPTION]}]"
+    return f"{tool.description}\n\n{told}" if tool.description else told
 
 
 def _parameters(tool: items.McpTool) -> Raw:
@@ -455,7 +502,14 @@ def _bounded(listed: Iterable[items.McpTools], *, before: Iterable[Sequence[item
 
 
 def _size(tools: Sequence[items.McpTool]) -> int:
-    return sum(len(tool.name) + len(tool.description or "") + len(bytes(tool.input_schema or b"")) for tool in tools)
+    """A model does not read the hints, but every conversation keeps them."""
+    return sum(
+        len(tool.name)
+        + len(tool.description or "")
+        + len(bytes(tool.input_schema or b""))
+        + len(bytes(tool.annotations or b""))
+        for tool in tools
+    )
 
 
 def _listing(index: int, item: items.McpTools) -> Iterator[events.Event]:
@@ -466,6 +520,13 @@ def _listing(index: int, item: items.McpTools) -> Iterator[events.Event]:
 def _told(index: int, item: items.McpTools) -> list[events.Event]:
     progress = events.CallProgress(index, item.id, "mcp_tools", "failed" if item.error else "completed")
     return [progress, events.ItemDone(index, item)]
+
+
+def _is_absent(asked: toolspec.ToolChoice, offered: Sequence[Offer], *, away: Collection[str]) -> bool:
+    """Whether one tool is asked for, of a server that has told its tools and does not have it."""
+    if not isinstance(asked, toolspec.Hosted) or asked.name is None or asked.server_label in away:
+        return False
+    return offers.choice(asked, offered) == "none"
 
 
 def _lists(item: items.Item, labels: Collection[str]) -> bool:

@@ -6,10 +6,11 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Raw, Struct
 
-from freddy.server.core import errors
+from freddy.server.core import errors, toolspec
 from freddy.server.core.assistants import Access, AccessMode, Assistant, Settings
 from freddy.server.core.request import DEFAULT_MODEL, ContextMode, Output, Reasoning
-from freddy.server.dialects.freddy import aliases
+from freddy.server.dialects import hosted
+from freddy.server.dialects.freddy import aliases, tools
 from freddy.server.dialects.freddy.fields import Fields, raw, read, too_deep
 from freddy.server.dialects.freddy.request import (
     CONTEXT_MODES,
@@ -55,7 +56,7 @@ KEPT: Final[dict[str, _Form]] = {
     "tool_configurations": "object",
     "visible_to_roles": "texts",
 }
-"""Fields without effect here, handed back as they came."""
+"""Fields that are handed back as they came, without effect here but for the MCP servers of `tool_configurations`."""
 
 ACCESS: Final[dict[str, AccessMode]] = {
     "private": "private",
@@ -67,7 +68,7 @@ ACCESS: Final[dict[str, AccessMode]] = {
 }
 _STRATEGIES: Final[dict[str, ContextMode | Literal["auto"]]] = {"auto": "auto", **CONTEXT_MODES}
 _OUTPUT: Final = frozenset(("output_mode", "json_schema", "response_format"))
-_SECRETS: Final = frozenset(("authorization", "headers"))
+_TOOL_CONFIGURATIONS: Final = dict.fromkeys(("mcp_tools", "mcpTools"), "mcp_tools")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -400,6 +401,7 @@ def _assistant(fields: Fields) -> Assistant:
         editors=_texts(fields, "editable_by_users"),
         chatters=_texts(fields, "visible_in_chat_to_users"),
         metadata=fields.metadata() or {},
+        servers=_servers(fields),
         kept={name: _kept(fields, name) for name in KEPT if name in fields},
     )
 
@@ -483,23 +485,27 @@ def _kept(fields: Fields, name: str) -> Raw:
         case "texts":
             _texts(fields, name)
         case "object":
-            value = fields.mapping(name)
-            if name == "tool_configurations":
-                return raw(_without_secrets(value))
+            fields.mapping(name)
     return raw(fields.get(name))
 
 
-def _without_secrets(value: Mapping[str, object] | None) -> object:
-    """Tools of servers that nobody calls here, without what opens those servers."""
-    tools = {**(value or {})}
-    for name in ("mcp_tools", "mcpTools"):
-        entries = tools.get(name)
-        if type(entries) is list:
-            tools[name] = [
-                {key: each for key, each in entry.items() if key not in _SECRETS} if type(entry) is dict else entry
-                for entry in entries
-            ]
-    return tools
+def _servers(fields: Fields) -> tuple[toolspec.Mcp, ...]:
+    """The MCP servers among the tools. What would be told them in confidence cannot be kept here, and is refused."""
+    value = fields.mapping("tool_configurations")
+    if value is None:
+        return ()
+    configured = Fields(value, _TOOL_CONFIGURATIONS, fields.place("tool_configurations"), open_=True)
+    found: dict[str, toolspec.Mcp] = {}
+    for place, each in _many(configured, "mcp_tools"):
+        entry = Fields(each, aliases.MCP_TOOL, place)
+        if entry.string("type") not in (None, "mcp"):
+            raise entry.wrong("type", "must be mcp")
+        if secret := next((name for name in hosted.SECRETS if entry.get(name)), None):
+            raise entry.wrong(secret, "is not kept here: save the server as a configuration, and name configuration_id")
+        server = tools.mcp(entry)
+        hosted.check_label(server.server_label, entry.place("server_label"), found)
+        found[server.server_label] = server
+    return tuple(found.values())
 
 
 def _texts(fields: Fields, name: str) -> tuple[str, ...]:

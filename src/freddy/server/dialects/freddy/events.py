@@ -114,7 +114,8 @@ class Teller:
             case events.Finished(response):
                 return _finished(number, response, self._units)
             case (
-                events.InProgress()
+                events.Queued()
+                | events.InProgress()
                 | events.PartAdded()
                 | events.PartDone()
                 | events.ReasoningPartAdded()
@@ -124,6 +125,8 @@ class Teller:
                 | events.Withdrawn()
                 | events.ToolsOpened()
                 | events.ToolDone()
+                | events.Asked()
+                | events.TurnLost()
                 | events.Compacted()
                 | events.TurnDone()
                 | events.Cancelled()

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import msgspec
+
 from freddy.server.core import filtering, ids, items
 from freddy.server.dialects import hosted
 from freddy.server.dialects.freddy import aliases
@@ -88,12 +90,12 @@ def _mcp_tools(fields: Fields, item_id: str) -> items.McpTools:
 
 def _tool(fields: Fields) -> items.McpTool:
     schema, annotations = fields.mapping("input_schema"), fields.mapping("annotations")
-    return items.McpTool(
-        name=_name(fields),
-        description=fields.string("description"),
+    return hosted.mcp_tool(
+        _name(fields),
+        fields.string("description"),
         input_schema=raw(schema) if schema else None,
         annotations=raw(annotations) if annotations else None,
-        read_only=annotations is not None and annotations.get("readOnlyHint") is True,
+        hints=msgspec.convert(annotations or {}, hosted.Hints),
     )
 
 

@@ -73,13 +73,13 @@ def _tool(value: object, place: str, default: str | None = None) -> toolspec.Too
     if default is not None:
         raise errors.InvalidValue(f"{place}.type", "must be function: other tools belong in tools")
     if kind == "mcp":
-        return _mcp(Fields(value, aliases.MCP_TOOL, place))
+        return mcp(Fields(value, aliases.MCP_TOOL, place))
     if kind == "file_search":
         return _file_search(Fields(value, aliases.FILE_SEARCH_TOOL, place))
     return toolspec.Other(kind, raw({**value, "type": kind}))
 
 
-def _mcp(fields: Fields) -> toolspec.Mcp:
+def mcp(fields: Fields) -> toolspec.Mcp:
     """`data` is the tool in OpenAI's words, for those who read the response in that dialect."""
     label = fields.string("server_label")
     if label is None:

@@ -100,6 +100,7 @@ class _Delta:
 
 
 _CREATED: Final = _start("response.created")
+_QUEUED: Final = _start("response.queued")
 _IN_PROGRESS: Final = _start("response.in_progress")
 _COMPLETED: Final = _start("response.completed")
 _INCOMPLETE: Final = _start("response.incomplete")
@@ -236,6 +237,8 @@ class EventEncoder:
                 return _frame(_progress(of, stage), number, _Told(item_id, index))
             case events.Created(begun):
                 return _lifecycle(_CREATED, number, self._responses.encode_begun(begun))
+            case events.Queued(begun):
+                return _lifecycle(_QUEUED, number, self._responses.encode_begun(begun))
             case events.InProgress(begun):
                 return _lifecycle(_IN_PROGRESS, number, self._responses.encode_begun(begun))
             case events.Failed(failure):
@@ -248,6 +251,8 @@ class EventEncoder:
                 | events.Withdrawn()
                 | events.ToolsOpened()
                 | events.ToolDone()
+                | events.Asked()
+                | events.TurnLost()
                 | events.Compacted()
                 | events.TurnDone()
                 | events.Cancelled()

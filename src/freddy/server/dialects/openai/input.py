@@ -110,10 +110,6 @@ class _McpTool(Struct):
     annotations: Raw = Raw()
 
 
-class _Hints(Struct):
-    read_only: object = msgspec.field(name="readOnlyHint", default=None)
-
-
 class _McpTools(Struct):
     server_label: str
     id: str | None = None
@@ -174,7 +170,7 @@ _OUTPUT = shapes.Shape(_Output)
 _ANNOTATION = shapes.Shape(_Annotation)
 _FIELDS = shapes.Shape(dict[str, Raw])
 _MCP_TOOLS = shapes.Shape(_McpTools)
-_HINTS = shapes.Shape(_Hints)
+_HINTS = shapes.Shape(hosted.Hints)
 _MCP_CALL = shapes.Shape(_McpCall)
 _APPROVAL_REQUEST = shapes.Shape(_ApprovalRequest)
 _APPROVAL_ANSWER = shapes.Shape(_ApprovalAnswer)
@@ -309,12 +305,12 @@ def _mcp_tools(raw: Raw, new_id: ids.NewId, at: str) -> items.McpTools:
 
 def _mcp_tool(tool: _McpTool, at: str) -> items.McpTool:
     annotations = _object_or_none(tool.annotations, f"{at}.annotations")
-    return items.McpTool(
-        name=tool.name,
-        description=tool.description,
+    return hosted.mcp_tool(
+        tool.name,
+        tool.description,
         input_schema=_object_or_none(tool.input_schema, f"{at}.input_schema"),
         annotations=annotations,
-        read_only=annotations is not None and _HINTS.read(annotations, f"{at}.annotations").read_only is True,
+        hints=hosted.Hints() if annotations is None else _HINTS.read(annotations, f"{at}.annotations"),
     )
 
 

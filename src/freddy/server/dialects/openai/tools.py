@@ -42,12 +42,14 @@ class _Namespace(Struct):
     tools: list[Raw] = []
 
 
-class _McpFilter(Struct):
+class _McpFilter(Struct, forbid_unknown_fields=True):
+    """What is not understood of a restriction would widen it."""
+
     tool_names: list[str] | None = None
     read_only: bool | None = None
 
 
-class _McpApproval(Struct):
+class _McpApproval(Struct, forbid_unknown_fields=True):
     always: _McpFilter | None = None
     never: _McpFilter | None = None
 

@@ -8,7 +8,7 @@ from typing import Final, TypeVar, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 
-from freddy.server.core import errors, filtering
+from freddy.server.core import errors, filtering, wording
 from freddy.server.core.files import known_id
 from freddy.server.core.stocking import (
     LARGEST_CHUNK,
@@ -115,6 +115,7 @@ class _Search(Struct):
     filters: dict[str, object] | None = None
     max_num_results: int | None = None
     ranking_options: _Ranking | None = None
+    rewrite_query: bool | None = None
 
 
 _CREATE = shapes.Shape(_Create)
@@ -181,7 +182,7 @@ def decode_batch(body: bytes) -> tuple[NewFile, ...]:
 
 
 def decode_search(body: bytes) -> Search:
-    """`rewrite_query` is let pass: queries are taken as they are."""
+    """With `rewrite_query` what the questions ask for, in the place of the questions."""
     asked = _read(_SEARCH, body)
     queries = (asked.query,) if isinstance(asked.query, str) else tuple(asked.query)
     if not 1 <= len(queries) <= MOST_QUERIES:
@@ -203,7 +204,7 @@ def decode_search(body: bytes) -> Search:
         semantic, lexical = hosted.check_weights(mixed.embedding_weight, mixed.text_weight, place)
         ranker = ranker or "hybrid"
     return Search(
-        queries=queries,
+        queries=tuple(map(wording.rewritten, queries)) if asked.rewrite_query else queries,
         # An empty filter leaves nothing out.
         filter_=filtering.decode(asked.filters, "filters") if asked.filters else None,
         most=most,

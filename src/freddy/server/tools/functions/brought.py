@@ -5,7 +5,7 @@ import inspect
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, TypeAlias, get_type_hints
 
@@ -83,7 +83,13 @@ def brought(*, seconds: float, taken: Collection[str] = ()) -> Sequence[ServerFu
     `taken` are names that they cannot have.
     """
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="function")
-    return list(_loaded(sorted(entry_points(group=GROUP), key=_where), {*taken}, seconds=seconds, threads=threads))
+    return list(_loaded(_points(), {*taken}, seconds=seconds, threads=threads))
+
+
+@cache
+def _points() -> Sequence[EntryPoint]:
+    """Looked for once: every package of the installation is opened for it."""
+    return sorted(entry_points(group=GROUP), key=_where)
 
 
 def _loaded(

@@ -1,5 +1,6 @@
 """Keeps what a server was told in confidence out of what it says: some repeat the headers that they do not like."""
 
+import binascii
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -16,10 +17,11 @@ _SHORTEST: Final = 8
 
 
 class Confidence:
-    """What stands in `headers`, also without the word before it, such as Bearer."""
+    """What stands in `headers`, also without the word before it, such as Bearer, and the password of Basic."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         told = {part for value in headers.values() for part in (value, value.partition(" ")[2].strip())}
+        told |= {_password(value) for value in headers.values()}
         self._secrets = sorted((one for one in told if len(one) >= _SHORTEST), key=len, reverse=True)
 
     def text(self, text: str) -> str:
@@ -30,7 +32,7 @@ class Confidence:
     def answer(self, answer: Answer) -> Answer:
         if not self._secrets:
             return answer
-        parts = tuple(items.Text(self.text(part.text)) if type(part) is items.Text else part for part in answer.parts)
+        parts = tuple(map(self._part, answer.parts))
         return replace(answer, parts=parts, error=None if answer.error is None else self.text(answer.error))
 
     def tools(self, tools: Iterable[items.McpTool]) -> tuple[items.McpTool, ...]:
@@ -44,7 +46,18 @@ class Confidence:
                 annotations=self._raw(tool.annotations),
             )
             for tool in tools
+            # Under another name it could not be called.
+            if self.text(tool.name) == tool.name
         )
+
+    def _part(self, part: items.Part) -> items.Part:
+        match part:
+            case items.Text(text):
+                return items.Text(self.text(text))
+            case items.File(filename=str(filename)):
+                return replace(part, filename=self.text(filename))
+            case _:
+                return part
 
     def _raw(self, raw: Raw | None) -> Raw | None:
         if raw is None:
@@ -53,3 +66,14 @@ class Confidence:
         for one in self._secrets:
             data = data.replace(msgspec.json.encode(one)[1:-1], HIDDEN.encode())
         return Raw(data)
+
+
+def _password(value: str) -> str:
+    """Of `Basic` and user:password in base64: https://www.rfc-editor.org/rfc/rfc7617"""
+    scheme, _, told = value.partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return binascii.a2b_base64(told.strip()).decode(errors="replace").partition(":")[2]
+    except ValueError:
+        return ""

@@ -16,6 +16,8 @@ _NAME: Final = 256
 _DESCRIPTION: Final = 16 * 1024
 _SCHEMA: Final = 64 * 1024
 _ANNOTATIONS: Final = 4 * 1024
+_DEEPEST: Final = 64
+"""Levels of a schema. One that is deeper is refused by vendors, and with it every request that offers it."""
 _ALL: Final = 4 * 1024 * 1024
 """Characters of a name and of a description, and bytes of a schema, of annotations and of all together."""
 
@@ -52,6 +54,7 @@ def _read(tool: Tool) -> items.McpTool | None:
         not 0 < len(tool.name) <= _NAME
         or len(description or "") > _DESCRIPTION
         or len(schema) > _SCHEMA
+        or _is_deep(tool.input_schema)
         or _length(annotations) > _ANNOTATIONS
     ):
         return None
@@ -63,6 +66,18 @@ def _read(tool: Tool) -> items.McpTool | None:
         read_only=bool(tool.annotations and tool.annotations.read_only_hint),
         once=_once(tool.annotations),
     )
+
+
+def _is_deep(schema: object) -> bool:
+    level = [schema]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return bool(level)
 
 
 def _once(hints: ToolAnnotations | None) -> bool:
