@@ -1,38 +1,24 @@
 """Functions over either database, behind the doors of a whole server, and servers that are called for real."""
 
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "api"))  # where `gateway` is
-
 from functions_stage import FunctionServer, FunctionStage, served
 from gateway import Gateway, serving, settings
 
-from databases import fresh_database
+from databases import database
 from freddy.server.config import settings as parts
 from freddy.server.stores.sql.connection import Database
-from freddy.server.stores.sql.engine import Database as SqliteDatabase
-from freddy.server.stores.sql.postgres.database import PostgresDatabase
 from upstream import Upstream
+
+__all__ = ["database"]
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[FunctionServer]:
     async with FunctionServer() as server:
         yield server
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
-    if request.param == "sqlite":
-        async with SqliteDatabase(None) as sqlite:
-            yield sqlite
-        return
-    async with fresh_database() as url, PostgresDatabase(url) as postgres:
-        yield postgres
 
 
 @pytest.fixture

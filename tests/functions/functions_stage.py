@@ -13,8 +13,9 @@ from typing import Any, Self
 import msgspec
 from gateway import Gateway
 
+from callers import caller
 from freddy.server.accounts.audit import Audit
-from freddy.server.core.accounts import SCOPES, Caller
+from freddy.server.core.accounts import Caller
 from freddy.server.core.functions import Change
 from freddy.server.core.networks import Opening
 from freddy.server.http.routes.functions import FunctionRoutes
@@ -32,7 +33,7 @@ from freddy.server.tools.functions.registered import HttpCalls
 from freddy.server.world import RandomIds, SystemClock
 from freddy_fakes import FixedClock
 
-OURS, THEIRS = "org_ours", "org_theirs"
+THEIRS = "org_theirs"
 TOKEN = "Bearer token-of-the-function-0123456789"
 PARAMETERS = {"type": "object", "properties": {"article": {"type": "string"}}, "required": ["article"]}
 NAMES = ("get_cities", "get_temperature")
@@ -145,17 +146,6 @@ class FunctionStage:
 
     async def _changed(self, caller: Any, action: Any, kind: Any, before: Any, after: Any) -> None:
         self.changes.append((action, kind, before and before.data, after and after.data))
-
-
-def caller(organization: str = OURS, user: str | None = None, *, sees_all: bool = False, **more: Any) -> Caller:
-    return Caller(
-        organization,
-        more.pop("reach", (organization,)),
-        frozenset(SCOPES),
-        None if user else "key_1",
-        user,
-        None if sees_all else user,
-    )
 
 
 @contextlib.asynccontextmanager

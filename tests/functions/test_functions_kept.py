@@ -4,8 +4,9 @@ import asyncio
 
 import msgspec
 import pytest
-from functions_stage import OURS, PARAMETERS, THEIRS, TOKEN, FunctionServer, FunctionStage, caller, verified
+from functions_stage import PARAMETERS, THEIRS, TOKEN, FunctionServer, FunctionStage, verified
 
+from callers import OURS, caller
 from freddy.server.core import errors
 from freddy.server.core.functions import Change
 from freddy.server.ports.stores import Page

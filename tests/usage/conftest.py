@@ -7,7 +7,10 @@ from gateway import serving, settings
 
 from freddy.server.config import Served
 from freddy.server.config.settings import Accounts, Candidate, Development, Price
+from scripted import gateway
 from upstream import Answer, Upstream, text
+
+__all__ = ["gateway"]
 
 DEAR = Served(
     name="dear", candidates=(Candidate(upstream="stage", model="stage-dear"),), price=Price(input=1000, output=2000)
@@ -32,12 +35,6 @@ async def opened(upstream, tmp_path):
             return await stack.enter_async_context(serving(chosen, upstream))
 
         yield open_
-
-
-@pytest.fixture
-async def gateway(opened):
-    """In local development mode."""
-    return await opened()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -177,7 +177,15 @@ _ALL = Statement(
 )
 
 
+def _plain() -> tuple[list[Vendor], bool, bool, bool]:
+    return [Vendor("vendor_0", [Mood("answers")], None, sure=False)], False, False, False
+
+
+_ENDS_OWED = [_plain(), (*_plain()[:2], True, False), _plain(), _plain()]
+
+
 @settings(max_examples=60, deadline=None)
+@example(_ENDS_OWED, ["", "before", "before", "", "", "before"])
 @given(st.lists(_runs(), min_size=1, max_size=4), _faults)
 def test_rows_sums_and_what_vendors_counted_are_the_same(runs, faults):
     asyncio.run(_check(runs, faults))
@@ -202,9 +210,8 @@ async def _check(runs: list[tuple[list[Vendor], bool, bool, bool]], faults: list
                 except errors.StorageUnavailable:
                     continue
                 ended.append(await _end(host, channel, run.response.id, vendors))
-
-        # What is owed is kept with the next that is.
-        faulty.faults.clear()
+            # What is owed is kept with the next that is, or at the end.
+            faulty.faults.clear()
         await recorder.keep_end(replace(ended[-1], id="resp_last", request=_request(kept=False), calls=()))
         kept_rows = await database.read(lambda connection: connection.all(_ALL))
         asked = Question(organization_id=ORGANIZATION, slices=periods.slices(0, int(clock.now()) + 1))

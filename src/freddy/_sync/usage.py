@@ -30,7 +30,7 @@ class Usage:
         group_by: Sequence[Group] | NotGiven = NOT_GIVEN,
         model: str | NotGiven = NOT_GIVEN,
         provider: str | NotGiven = NOT_GIVEN,
-        kind: Literal["model", "tool"] | NotGiven = NOT_GIVEN,
+        kind: Literal["model", "tool", "embedding"] | NotGiven = NOT_GIVEN,
         api_key_id: str | NotGiven = NOT_GIVEN,
         user_id: str | NotGiven = NOT_GIVEN,
         organization_id: Maybe[str] = NOT_GIVEN,

@@ -176,7 +176,7 @@ async def embedding(upstream: Upstream, settings: Settings) -> AsyncIterator[Emb
     async with _reached(upstream, ways, settings, Directory({})) as at:
 
         def make(called: str, dimensions: int | None) -> Embeddings:
-            longest = at.profile_of(called).context_tokens or LONGEST
+            known = at.profile_of(called)
             return Embeddings(
                 at.wire,
                 upstream.name,
@@ -184,7 +184,8 @@ async def embedding(upstream: Upstream, settings: Settings) -> AsyncIterator[Emb
                 headers=headers,
                 dimensions=dimensions,
                 batch=told.batch,
-                longest=longest,
+                longest=known.context_tokens or LONGEST,
+                price=known.price,
                 patience=patience,
             )
 

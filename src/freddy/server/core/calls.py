@@ -1,4 +1,4 @@
-"""Owns what is accounted: one call of a model or of a tool, and the sum of several."""
+"""Owns what is accounted: one call of a model, a tool or an embedding model, and the sum of several."""
 
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
@@ -9,7 +9,7 @@ from freddy.server.core import money
 from freddy.server.core.pricing import Price
 from freddy.server.core.usage import Usage
 
-Kind: TypeAlias = Literal["model", "tool"]
+Kind: TypeAlias = Literal["model", "tool", "embedding"]
 Outcome: TypeAlias = Literal["completed", "failed", "cancelled"]
 
 NOTHING = Usage()

@@ -98,7 +98,7 @@ class Citing:
                     self._cited = True
                     told += self._flush()
                     told.append(delta)
-                case deltas.Answering() | deltas.Tried() | deltas.Chosen():
+                case deltas.Answering() | deltas.Tried() | deltas.Chosen() | deltas.Counted():
                     told.append(delta)
                 case _:
                     assert_never(delta)

@@ -31,7 +31,7 @@ class Tried(Struct, frozen=True, tag="tried"):
 
 
 class Chosen(Struct, frozen=True, tag="chosen"):
-    """Who answers from here on, what that costs, and what of the turn it does not do as asked.
+    """Who is asked from here on, what that costs, and what of the turn it does not do as asked.
 
     `model` is what that provider calls the model, where it is known.
     """
@@ -90,6 +90,12 @@ class Annotated(Struct, frozen=True, tag="annotated"):
     annotation: items.Annotation
 
 
+class Counted(Struct, frozen=True, tag="counted"):
+    """What the vendor has counted so far, told before the end: all there is to know where the answer breaks off."""
+
+    usage: Usage
+
+
 class Stop(Struct, frozen=True, tag="stop"):
     """The last delta. `usage` is that of the answer alone, None when the vendor did not count."""
 
@@ -98,5 +104,17 @@ class Stop(Struct, frozen=True, tag="stop"):
 
 
 Delta: TypeAlias = (
-    Answering | Tried | Chosen | Began | Thinking | Text | Refusal | Reasoning | Signature | ToolCall | Annotated | Stop
+    Answering
+    | Tried
+    | Chosen
+    | Began
+    | Thinking
+    | Text
+    | Refusal
+    | Reasoning
+    | Signature
+    | ToolCall
+    | Annotated
+    | Counted
+    | Stop
 )

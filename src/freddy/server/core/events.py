@@ -41,6 +41,12 @@ class Created(Struct, frozen=True, tag="created"):
     response: Response
 
 
+class Queued(Struct, frozen=True, tag="queued"):
+    """It waits for whoever performs it."""
+
+    response: Response
+
+
 class InProgress(Struct, frozen=True, tag="in_progress"):
     response: Response
 
@@ -192,6 +198,20 @@ class ToolDone(Struct, frozen=True, tag="tool_done"):
     call: Call
 
 
+class Asked(Struct, frozen=True, tag="asked"):
+    """A model is asked, or a try has failed and it is asked on. Recorded in a log, not told: should the process be
+    gone before the turn has an end, this is what is known of it."""
+
+    choice: Choice
+
+
+class TurnLost(Struct, frozen=True, tag="turn_lost"):
+    """The process is gone that had somebody asked, who took so much; it is asked again. Recorded, not told."""
+
+    usage: Usage
+    choice: Choice
+
+
 class Compacted(Struct, frozen=True, tag="compacted"):
     """The model wrote a summary, or could not and is asked otherwise. Recorded, not told. `usage` as in `TurnDone`."""
 
@@ -251,6 +271,7 @@ class Finished(Struct, frozen=True, tag="finished"):
 
 Event: TypeAlias = (
     Created
+    | Queued
     | InProgress
     | ItemAdded
     | PartAdded
@@ -271,6 +292,8 @@ Event: TypeAlias = (
     | Withdrawn
     | ToolsOpened
     | ToolDone
+    | Asked
+    | TurnLost
     | Compacted
     | ItemDone
     | TurnDone
@@ -279,5 +302,5 @@ Event: TypeAlias = (
     | Finished
 )
 
-UNTOLD = (Called, Withdrawn, ToolsOpened, ToolDone, Compacted, TurnDone, Cancelled)
+UNTOLD = (Called, Withdrawn, ToolsOpened, ToolDone, Asked, TurnLost, Compacted, TurnDone, Cancelled)
 """What listeners do not hear, and what therefore has no number."""

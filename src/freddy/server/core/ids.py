@@ -38,6 +38,7 @@ INVITATION: Final = "inv"
 AUDIT: Final = "audit"
 ENTRY: Final = "entry"
 REQUEST: Final = "req"
+SPENDING: Final = "spent"
 STEER: Final = "steer"
 
 NewId: TypeAlias = Callable[[str], str]

@@ -12,12 +12,13 @@ from freddy.server.core.response import Response
 
 
 class _Began(Struct, frozen=True, tag="began"):
-    """In the place of `Created` and `InProgress`: of the response as it was then, what is not so at its end."""
+    """In the place of `Created`, `Queued` and `InProgress`: of the response as it was then, what may change."""
 
     status: str
     model: str
     provider: str
     warnings: tuple[str, ...] = ()
+    waits: bool = False
 
 
 class _Ended(Struct, frozen=True, tag="ended"):
@@ -45,6 +46,8 @@ _Kept: TypeAlias = (
     | events.Called
     | events.Withdrawn
     | events.ToolDone
+    | events.Asked
+    | events.TurnLost
     | events.ItemDone
     | events.TurnDone
     | events.Compacted
@@ -73,6 +76,8 @@ def _kept(event: events.Event) -> object:
     match event:
         case events.Created(response) | events.InProgress(response):
             return _Began(response.status, response.model, response.provider, response.warnings)
+        case events.Queued(response):
+            return _Began(response.status, response.model, response.provider, response.warnings, waits=True)
         case events.Finished():
             return _Ended()
         case _:
@@ -81,11 +86,12 @@ def _kept(event: events.Event) -> object:
 
 def _told(event: _Kept, response: Response) -> events.Event:
     match event:
-        case _Began(status, model, provider, warnings):
+        case _Began(status, model, provider, warnings, waits):
             began = replace(beginning(response), model=model, provider=provider, warnings=warnings)
             if status == "in_progress":
                 return events.InProgress(began)
-            return events.Created(replace(began, status="queued"))
+            began = replace(began, status="queued")
+            return events.Queued(began) if waits else events.Created(began)
         case _Ended():
             return events.Finished(response)
         case _:

@@ -1,5 +1,7 @@
 """Owns what usage costs."""
 
+from typing import Final
+
 from msgspec import Struct
 
 from freddy.server.core.usage import Usage
@@ -34,3 +36,7 @@ class Price(Struct, frozen=True, omit_defaults=True):
             + usage.output_tokens * self.output
         )
         return dollars / _MILLION
+
+
+FREE: Final = Price(0.0, 0.0)
+"""What runs here costs nothing."""

@@ -19,6 +19,32 @@ def resumed(run: Run, happened: Sequence[events.Event]) -> tuple[Run, list[event
     return replace(run, doubtful=unanswered(fold(run, first))), first
 
 
+def heard(happened: Sequence[events.Event]) -> tuple[items.Item, ...]:
+    """All that was said since somebody was asked last, as far as it was told: whole or not, in no order."""
+    thoughts: list[str] = []
+    words: list[str] = []
+    for event in reversed(happened):
+        match event:
+            case events.Asked() | events.TurnDone() | events.Compacted() | events.TurnLost():
+                break
+            case events.ReasoningDelta(delta=delta):
+                thoughts.append(delta)
+            case events.TextDelta(delta=delta) | events.RefusalDelta(delta=delta) | events.ArgumentsDelta(delta=delta):
+                words.append(delta)
+            case events.ItemAdded(item=items.FunctionCall(name=name)):
+                words.append(name)
+            case events.Called(item=items.HostedCall(name=name, arguments=arguments)):
+                words += (arguments, name)
+            case _:
+                pass
+    said: list[items.Item] = []
+    if thoughts:
+        said.append(items.Reasoning("rs_heard", texts=("".join(reversed(thoughts)),)))
+    if words:
+        said.append(items.Message("msg_heard", "assistant", (items.Text("".join(reversed(words))),)))
+    return tuple(said)
+
+
 def _withdrawn(run: Run) -> Iterator[events.Event]:
     for index, item in _broken_turn(run):
         if not isinstance(item, items.HostedCall):

@@ -63,9 +63,11 @@ class Run(Struct, frozen=True, kw_only=True):
     compaction: "compaction.Limits | None" = None
     """Where the conversation is to be shortened."""
     aside: int = 0
-    """Output tokens that went to summaries: they count for no limit of the answer."""
+    """Output tokens that went to summaries, and to turns that were lost: they count for no limit of the answer."""
     begun: bool = False
     doubtful: frozenset[str] = frozenset()
+    asking: events.Choice | None = None
+    """Of the turn or summary under way, who is asked."""
 
     @property
     def usage(self) -> Usage | None:
@@ -152,6 +154,8 @@ _CHANGING = frozenset(
         events.ItemDone,
         events.ToolsOpened,
         events.ToolDone,
+        events.Asked,
+        events.TurnLost,
         events.Compacted,
         events.TurnDone,
         events.Failed,
@@ -181,6 +185,11 @@ def apply(run: Run, event: events.Event) -> Run:
             return replace(run, offers=opened, opened=True)
         case events.ToolDone(call):
             return replace(run, calls=(*run.calls, call))
+        case events.Asked(choice):
+            return replace(run, asking=choice)
+        case events.TurnLost(usage, choice):
+            run = _asked(run, _broken_off(run, choice, "failed", usage), choice, None)
+            return replace(run, aside=run.aside + usage.output_tokens)
         case events.Compacted(usage, model, choice, written):
             asked = (*choice.calls, _call(run, choice, "completed", usage)) if written else choice.calls
             aside = sum(call.usage.output_tokens for call in asked)
@@ -214,6 +223,7 @@ def counted(run: Run, happened: Iterable[events.Event]) -> Run:
     return replace(
         run,
         calls=after.calls,
+        asking=after.asking,
         accounted=len(run.output) if len(after.calls) > len(run.calls) else run.accounted,
         shares=after.shares,
         provider=after.provider,
@@ -225,6 +235,7 @@ def _asked(run: Run, asked: tuple[Call, ...], choice: events.Choice, shares: Sha
     return replace(
         run,
         calls=run.calls + asked,
+        asking=None,
         shares=run.shares.plus(shares) if run.shares and shares else shares or run.shares,
         provider=choice.provider or run.provider,
         attempts=run.attempts + choice.attempts,
@@ -257,8 +268,13 @@ def _broken_off(run: Run, choice: events.Choice, status: calls.Outcome, usage: U
 
 def _works(run: Run) -> bool:
     """Whether there may be something to be done here besides asking the model once."""
-    # Asked in every step, mostly of a run that has neither.
-    return bool(run.answers or (run.offers and any(one.here for one in run.offers)))
+    # Asked in every step, mostly of a run that has none of this.
+    return bool(
+        run.answers
+        or (run.offers and any(one.here for one in run.offers))
+        # Of a server that is away nothing is offered; what the model calls of it all the same is not the caller's.
+        or any(isinstance(one, toolspec.Mcp) for one in run.response.request.tools)
+    )
 
 
 def _unsettled(run: Run) -> Iterator[Settled]:
@@ -312,7 +328,7 @@ def _once(run: Run, call: items.HostedCall | items.FunctionCall) -> bool:
             return True
         meant = (one.once for one in run.offers if one.work is not None and _is_of(one, call))
     else:
-        if any(call is approved for approved in approved_functions(run)):
+        if any(call.id == approved.id for approved in approved_functions(run)):
             return True
         meant = (one.once for one in run.offers if one.work is None and one.function.name == call.name)
     return any(meant)
@@ -337,13 +353,16 @@ def approved_functions(run: Run) -> Iterator[items.FunctionCall]:
         return
     context = compaction.opened(run.context)
     meant = {
-        item.call_id
+        item.call_id: item
         for item in context
         if isinstance(item, items.ApprovalRequest) and item.id in granted and item.server_label is None
     }
     for item in context:
-        if isinstance(item, items.FunctionCall) and item.call_id in meant:
-            yield item
+        asked = meant.get(item.call_id) if isinstance(item, items.FunctionCall) else None
+        if asked is not None and isinstance(item, items.FunctionCall) and item.name == asked.name:
+            # What was approved is what the request says: the call may come back changed, or twice.
+            del meant[item.call_id]
+            yield replace(item, arguments=asked.arguments)
 
 
 def call_ids(run: Run) -> frozenset[str]:

@@ -32,6 +32,10 @@ class Transcript:
         self.finish: deltas.FinishReason | None = None
         self.usage: Usage | None = None
         self.model: str | None = None
+        self.counted: Usage | None = None
+        """What the vendor that is asked has counted so far."""
+        self.tries = 0
+        """How often it was told anew who is asked."""
         self._chosen = deltas.Chosen("")
         self._asking = False
         self._attempts: list[Attempt] = []
@@ -79,9 +83,12 @@ class Transcript:
                 case deltas.Answering(model):
                     self.model = model
                 case deltas.Chosen():
-                    self._chosen, self._asking = delta, True
+                    self._chosen, self._asking, self.counted = delta, True, None
+                    self.tries += 1
                 case deltas.Tried():
                     self._tried(delta)
+                case deltas.Counted(usage):
+                    self.counted = usage
                 case deltas.Stop(reason, usage):
                     told += self.close("incomplete" if reason in ("length", "content_filter") else "completed")
                     self.finish, self.usage = reason, usage
@@ -109,7 +116,11 @@ class Transcript:
 
     def close(self, status: items.Status) -> Iterator[events.Event]:
         """Ends what is open. Only the last item may be `incomplete`: the others were whole before it began."""
-        begun: list[_Message | _Reasoning | _Call | _Hosted | _Asked] = [*self._calls.values(), *self._waiting]
+        made = [*self._calls.values()]
+        begun: list[_Message | _Reasoning | _Call | _Hosted] = [
+            *(call for call in made if not isinstance(call, _Asked)),
+            *self._waiting,
+        ]
         if self._open is not None:
             begun.append(self._open)
         begun.sort(key=lambda item: item.index)
@@ -118,18 +129,21 @@ class Transcript:
             # A call that nobody will answer ends with the turn that broke off, though it was whole.
             last = item is begun[-1] or isinstance(item, _Hosted)
             yield from item.close(status if last else "completed")
-        for item in begun:
-            if isinstance(item, _Call) and item.approve and status == "completed":
-                asked = _Asked(self._place(), self._request(item.call))
-                asked.say(item.arguments)
-                yield from asked.close(status)
+        if status != "completed":
+            return  # nobody is asked about a call of a turn that was cut off
+        for call in made:
+            if isinstance(call, _Call) and call.approve:
+                yield from _ask(self._place(), _with(self._request(call.call), call.arguments))
+            elif isinstance(call, _Asked):
+                yield from _ask(self._place(), call.whole)
 
     def _tried(self, tried: deltas.Tried) -> None:
         attempt = tried.attempt
         self._attempts.append(attempt)
         if not attempt.code:
             return
-        self._asking = tried.again
+        self._asking, self.counted = tried.again, None
+        self.tries += 1
         self._in_vain.append(
             calls.of_model(
                 attempt.model,
@@ -203,14 +217,12 @@ class Transcript:
         if call is None:
             yield from self._end_open()
             call = self._calls[delta.index] = self._begun(delta.name or "", delta.call_id)
-            if not isinstance(call, _Asked):
-                yield from call.begin()
+            yield from call.begin()
         if delta.arguments:
             yield from call.say(delta.arguments)
 
     def _begun(self, name: str, call_id: str | None) -> "_Call | _Hosted | _Asked":
         offer = self._offers.get(name)
-        place = self._place()
         if offer is None or offer.work is None:
             function = offer.function if offer else None
             form = function.form if function else "function"
@@ -224,7 +236,7 @@ class Transcript:
                 namespace=function.namespace if function else None,
                 turn=self._turn,
             )
-            return _Call(place, item, approve=offer is not None and offer.here and offer.approve)
+            return _Call(self._place(), item, approve=offer is not None and offer.here and offer.approve)
         hosted = items.HostedCall(
             id=self._new_id(ids.MCP_CALL if isinstance(offer.work, items.Mcp) else ids.FILE_SEARCH),
             call_id=self._call_id(call_id),
@@ -234,7 +246,7 @@ class Transcript:
             offered=None if offer.name == name else name,
             turn=self._turn,
         )
-        return _Asked(place, self._request(hosted)) if offer.approve else _Hosted(place, hosted)
+        return _Asked(self._request(hosted)) if offer.approve else _Hosted(self._place(), hosted)
 
     def _call_id(self, given: str | None) -> str:
         call_id = given if given and given not in self._taken else self._new_id(ids.CALL)
@@ -454,31 +466,31 @@ def kind_of(call: items.HostedCall) -> Literal["mcp_call", "file_search"]:
 
 
 class _Asked:
-    """A call that needs approval: it is told once it is whole, or when the next call begins."""
+    """A call that needs approval. It is told behind all calls, once it is whole: its id says what was asked."""
 
-    def __init__(self, index: int, empty: items.ApprovalRequest) -> None:
-        self.index = index
+    def __init__(self, empty: items.ApprovalRequest) -> None:
         self._empty = empty
-        self._begun = False
         self._pieces: list[str] = []
 
     def begin(self) -> Iterator[events.Event]:
-        if not self._begun:
-            self._begun = True
-            yield events.ItemAdded(self.index, self._whole())
+        return iter(())
 
     def say(self, arguments: str) -> Iterator[events.Event]:
         self._pieces.append(arguments)
         return iter(())
 
-    def close(self, status: items.Status) -> Iterator[events.Event]:
-        if status != "completed" and not self._begun:
-            return  # nobody is asked about a call that was cut off
-        yield from self.begin()
-        yield events.ItemDone(self.index, self._whole())
+    @property
+    def whole(self) -> items.ApprovalRequest:
+        return _with(self._empty, "".join(self._pieces))
 
-    def _whole(self) -> items.ApprovalRequest:
-        return msgspec.structs.replace(self._empty, arguments="".join(self._pieces) or "{}")
+
+def _with(empty: items.ApprovalRequest, arguments: str) -> items.ApprovalRequest:
+    return msgspec.structs.replace(empty, arguments=arguments or "{}")
+
+
+def _ask(index: int, request: items.ApprovalRequest) -> Iterator[events.Event]:
+    yield events.ItemAdded(index, request)
+    yield events.ItemDone(index, request)
 
 
 class _CustomArguments(msgspec.Struct):

@@ -11,7 +11,7 @@ _PATH = "/metrics"
 _HEALTH = ("/health/live", "/health/ready")
 _NO_CALLERS = errors.Failure(
     "This process performs responses in the background, and answers no callers",
-    "not_found_error",
+    "invalid_request_error",
     "no_callers",
     404,
     details="ask a server: `freddy serve`",
@@ -53,7 +53,7 @@ def _elsewhere(port: int | None) -> errors.Failure:
     )
     return errors.Failure(
         "This server is several processes, and each has counts of its own",
-        "not_found_error",
+        "invalid_request_error",
         "metrics_elsewhere",
         404,
         details=told,

@@ -128,7 +128,9 @@ def credential(headers: Headers) -> str | None:
     if bearer is not None:
         scheme, _, token = bearer.partition(" ")
         token = token.strip()
-        if scheme.lower() != "bearer" or not token:
+        if scheme.lower() == "bearer" and not token:
+            raise _empty()
+        if scheme.lower() != "bearer":
             raise refused()
         if key is not None and key.strip() not in ("", token):
             raise errors.NotAuthenticated(
@@ -138,6 +140,13 @@ def credential(headers: Headers) -> str | None:
         return token
     if key is not None:
         if not key.strip():
-            raise refused()
+            raise _empty()
         return key.strip()
     return None
+
+
+def _empty() -> errors.NotAuthenticated:
+    return errors.NotAuthenticated(
+        "An empty API key was provided",
+        details="set the variable that it is taken from; on the server's own machine, local development needs none",
+    )

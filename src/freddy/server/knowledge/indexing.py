@@ -14,6 +14,7 @@ from freddy.server.core.vector_stores import Chunk, Chunking, FailureCode, FileF
 from freddy.server.knowledge import chunking
 from freddy.server.knowledge.extract import Extractor
 from freddy.server.knowledge.files import Files
+from freddy.server.knowledge.metering import Meter
 from freddy.server.ports.embedder import Embedder, Embedders
 from freddy.server.ports.vector_stores import VectorStores
 
@@ -68,8 +69,16 @@ class Indexer:
     """`extractor` reads texts of more than the characters of `bounds`, so that it is seen that there are more."""
 
     def __init__(
-        self, *, stores: VectorStores, files: Files, extractor: Extractor, embedders: Embedders, bounds: Bounds
+        self,
+        *,
+        stores: VectorStores,
+        files: Files,
+        extractor: Extractor,
+        embedders: Embedders,
+        meter: Meter,
+        bounds: Bounds,
     ) -> None:
+        self._meter = meter
         self._stores = stores
         self._files = files
         self._extractor = extractor
@@ -89,7 +98,8 @@ class Indexer:
             raise Refused("invalid_file", "The file has no text: pages that are pictures have none")
         await self._check_room(file, cuts, dimensions=store.dimensions)
         tell(_READ)
-        vectors = await self._vectors([part for cut in cuts for part in cut.parts], embedder, tell)
+        parts = [part for cut in cuts for part in cut.parts]
+        vectors = await self._vectors(parts, embedder, tell, organization_id=file.organization_id)
         if any(len(vector) != 4 * store.dimensions for vector in vectors):
             raise Refused(
                 "server_error",
@@ -152,18 +162,20 @@ class Indexer:
                 "this file: remove others, or raise `knowledge.max_bytes`, then try again",
             )
 
-    async def _vectors(self, texts: Sequence[str], embedder: Embedder, tell: Tell) -> Sequence[bytes]:
+    async def _vectors(
+        self, texts: Sequence[str], embedder: Embedder, tell: Tell, *, organization_id: str
+    ) -> Sequence[bytes]:
         vectors: list[bytes] = []
         for start in range(0, len(texts), _TEXTS):
-            vectors += await self._embedded(texts[start : start + _TEXTS], embedder)
+            vectors += await self._embedded(texts[start : start + _TEXTS], embedder, organization_id)
             tell(_READ + (1 - _READ) * len(vectors) / len(texts))
         return vectors
 
-    async def _embedded(self, texts: Sequence[str], embedder: Embedder) -> Sequence[bytes]:
+    async def _embedded(self, texts: Sequence[str], embedder: Embedder, organization_id: str) -> Sequence[bytes]:
         wait = self._bounds.wait_seconds
         for left in reversed(range(self._bounds.attempts)):
             try:
-                return await embedder.embed(texts, side="passage")
+                return await self._meter.embed(embedder, texts, side="passage", organization_id=organization_id)
             except _PASSING as error:
                 if not left:
                     raise Refused(

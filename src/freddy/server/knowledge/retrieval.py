@@ -12,6 +12,7 @@ from freddy.server.core.stocking import MOST_QUERIES, Search, Searched, has_expi
 from freddy.server.core.vector_stores import Chunking, Passage, VectorStore
 from freddy.server.core.wording import telling
 from freddy.server.knowledge import chunking, fusion
+from freddy.server.knowledge.metering import Meter
 from freddy.server.ports.embedder import Embedders
 from freddy.server.ports.tools import Answer
 from freddy.server.ports.vector_stores import VectorStores
@@ -56,7 +57,10 @@ class Bounds(Struct, frozen=True, kw_only=True):
 class Retrieval:
     """The port `Retriever`, and the search that callers ask for themselves."""
 
-    def __init__(self, *, stores: VectorStores, embedders: Embedders, clock: Clock, bounds: Bounds) -> None:
+    def __init__(
+        self, *, stores: VectorStores, embedders: Embedders, meter: Meter, clock: Clock, bounds: Bounds
+    ) -> None:
+        self._meter = meter
         self._stores = stores
         self._embedders = embedders
         self._clock = clock
@@ -159,7 +163,8 @@ class Retrieval:
         found: list[list[fusion.Scored]] = [[] for _ in queries]
         for name, store_ids in by_embedder.items():
             try:
-                vectors = await self._embedders.find(name).embed(queries, side="query")
+                embedder = self._embedders.find(name)
+                vectors = await self._meter.embed(embedder, queries, side="query", organization_id=organization_id)
             except _UNREACHABLE as error:
                 _log.warning("search_without_meaning", extra={"embedder": name, "reason": error.message})
                 return None

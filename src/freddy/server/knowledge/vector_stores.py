@@ -34,6 +34,7 @@ from freddy.server.core.vector_stores import (
     VectorStore,
 )
 from freddy.server.knowledge.files import Files
+from freddy.server.knowledge.metering import Meter
 from freddy.server.knowledge.retrieval import Retrieval, expired, missing
 from freddy.server.ports.embedder import Embedders
 from freddy.server.ports.stores import Page
@@ -66,6 +67,7 @@ class Knowledge:
         files: Files,
         embedders: Embedders,
         retrieval: Retrieval,
+        meter: Meter,
         clock: Clock,
         ids: IdSource,
         quotas: Quotas,
@@ -76,6 +78,7 @@ class Knowledge:
         self._files = files
         self._embedders = embedders
         self._retrieval = retrieval
+        self._meter = meter
         self._clock = clock
         self._ids = ids
         self._quotas = quotas
@@ -98,7 +101,7 @@ class Knowledge:
             metadata=new.metadata,
             access_mode=new.access_mode,
             embedder=embedder.name,
-            dimensions=await embedder.dimensions(),
+            dimensions=await self._meter.dimensions(embedder, caller.organization_id),
             expiry=new.expiry,
             created_at=now,
             updated_at=now,

@@ -5,6 +5,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from freddy.server.core.calls import Call
 from freddy.server.core.periods import Slice, Span
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Sums
@@ -28,6 +29,15 @@ class Question(Struct, frozen=True, kw_only=True):
     keys_only: bool = False
 
 
+class Apart(Struct, frozen=True, kw_only=True):
+    """Calls that are of no response: they count for no request, no key and no user. `at` is in Unix seconds."""
+
+    id: str
+    organization_id: str
+    at: int
+    calls: tuple[Call, ...]
+
+
 class Part(Struct, frozen=True):
     """`start` is the beginning of its span, 0 where that was not asked; `traits` as asked for."""
 
@@ -42,6 +52,10 @@ class UsageStore(Protocol):
 
     async def add(self, responses: Sequence[Response]) -> None:
         """Keeps the calls of responses that are themselves not kept. Repeating it changes nothing."""
+        ...
+
+    async def add_apart(self, calls: Sequence[Apart]) -> None:
+        """Keeps calls that are of no response. Repeating it changes nothing."""
         ...
 
     async def parts(self, question: Question) -> Sequence[Part]:

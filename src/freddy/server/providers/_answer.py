@@ -2,18 +2,22 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
-from freddy.server.core import items
-from freddy.server.core.deltas import Delta, Stop
+from freddy.server.core import errors, items
+from freddy.server.core.deltas import Counted, Delta, Stop
 from freddy.server.core.turn import Turn
+from freddy.server.core.usage import Usage
 from freddy.server.ports.wire import Answer
 from freddy.server.providers import _failures, _goodbye, _sse
 
 Post: TypeAlias = Callable[[bytes], AbstractAsyncContextManager[Answer]]
 """Sends a body to where answers come from."""
+
+_UNCOUNTED: Final = Usage(estimated=True)
+"""What was taken of a vendor that broke off and had counted nothing: more than nothing, nobody knows how much."""
 
 
 class Reader(Protocol):
@@ -25,6 +29,12 @@ class Reader(Protocol):
     @property
     def whole(self) -> bool:
         """Whether the answer is, as far as it was read."""
+        ...
+
+    @property
+    def counted(self) -> Usage | None:
+        """What the vendor has counted up to now, the same object until it counts more; `estimated` where it may not
+        be all."""
         ...
 
     def read(self, payloads: Iterable[bytes]) -> list[Delta]:
@@ -63,26 +73,36 @@ async def accepted(
 
 
 async def said(reader: Reader, answer: Answer) -> AsyncGenerator[list[Delta], None]:
-    """Batches of what came together; the last delta is `Stop`. Raises like `reader.close`, after what was said."""
+    """Batches of what came together; the last delta is `Stop`. Raises like `reader.close`, after what was said.
+
+    Errors tell in their `usage` what the vendor had counted; of an answer that was cut off it is never None.
+    """
     batch: list[Delta] = []
-    if answer.headers.get("content-type", "").startswith("text/event-stream"):
-        lines = _sse.DataLines()
-        chunks = answer.chunks()
-        async for chunk in chunks:
-            batch = reader.read(lines.feed(chunk))
-            if reader.done:
-                break
-            if batch:
-                yield batch
+    counted: Usage | None = None
+    try:
+        if answer.headers.get("content-type", "").startswith("text/event-stream"):
+            lines = _sse.DataLines()
+            chunks = answer.chunks()
+            async for chunk in chunks:
+                batch = reader.read(lines.feed(chunk))
+                if reader.done:
+                    break
+                if reader.counted is not counted and (counted := reader.counted) is not None:
+                    batch.append(Counted(counted))
+                if batch:
+                    yield batch
+            else:
+                batch = reader.read(lines.close())
+            if reader.whole:
+                await _goodbye.see_out(chunks)
         else:
-            batch = reader.read(lines.close())
-        if reader.whole:
-            await _goodbye.see_out(chunks)
-    else:
-        batch = reader.read((await answer.read(),))
-    if batch and not reader.whole:
-        yield batch
-    yield [*batch, reader.close()]
+            batch = reader.read((await answer.read(),))
+        if batch and not reader.whole:
+            yield batch
+        yield [*batch, reader.close()]
+    except errors.FreddyError as error:
+        error.usage = error.usage or reader.counted or (None if reader.done else _UNCOUNTED)
+        raise
 
 
 def thoughtless(turn: Turn) -> Turn:

@@ -7,9 +7,10 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
@@ -140,22 +141,13 @@ class Directory:
         self._vendors = {vendor: _Vendor(models, resold.get(vendor, {})) for vendor, models in vendors.items()}
         self._agreed = _agreed(model for models in vendors.values() for model in models.items())
 
-    @classmethod
-    async def load(cls, file: Path | None = None) -> Self:
-        """Reads the data in a thread: the package's own, or what is in `file`.
+    @staticmethod
+    async def load(file: Path | None = None) -> "Directory":
+        """Reads the data in a thread: the package's own, which a process reads once, or what is in `file`.
 
         Knows nothing where there is no data, or none that can be read.
         """
-        return await asyncio.to_thread(cls._load, file)
-
-    @classmethod
-    def _load(cls, file: Path | None) -> Self:
-        try:
-            listings = msgspec.json.decode(gzip.decompress((file or _installed()).read_bytes()), type=dict[str, Raw])
-        except (OSError, EOFError, zlib.error, msgspec.DecodeError) as error:
-            _log.warning("model_facts_missing", extra={"reason": f"{type(error).__name__}: {error}"})
-            return cls({})
-        return cls(dict(_read(listings)))
+        return await asyncio.to_thread(_packaged if file is None else partial(_loaded, file))
 
     def profile(self, vendor: str | None, called: str, *, base: Profile) -> Profile:
         """The base of an upstream, completed for one of its models.
@@ -204,6 +196,20 @@ def _reading(base: Profile, inputs: Sequence[str]) -> Profile:
         # The data leaves PDF out for many models; where an API takes it, all that see images read it.
         files=base.files and ("pdf" in inputs or "image" in inputs),
     )
+
+
+@cache
+def _packaged() -> Directory:
+    return _loaded(None)
+
+
+def _loaded(file: Path | None) -> Directory:
+    try:
+        listings = msgspec.json.decode(gzip.decompress((file or _installed()).read_bytes()), type=dict[str, Raw])
+    except (OSError, EOFError, zlib.error, msgspec.DecodeError) as error:
+        _log.warning("model_facts_missing", extra={"reason": f"{type(error).__name__}: {error}"})
+        return Directory({})
+    return Directory(dict(_read(listings)))
 
 
 def _installed() -> Path:

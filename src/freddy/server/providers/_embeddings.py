@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from freddy.server.core import errors
+from freddy.server.core.usage import Usage
 
 PATH: Final = "/embeddings"
 
@@ -33,6 +34,15 @@ class _One(Struct):
 
 class _Answer(Struct):
     data: list[_One]
+
+
+class _Counts(Struct):
+    prompt_tokens: int | None = None
+    total_tokens: int | None = None
+
+
+class _Counted(Struct):
+    usage: _Counts | None = None
 
 
 def body(
@@ -70,6 +80,16 @@ def vectors(name: str, said: bytes, *, count: int, dimensions: int | None = None
         )
     ordered = [numbers[at] for at in sorted(range(count), key=places.__getitem__)]
     return [_unit(name, one) for one in ordered]
+
+
+def usage(said: bytes) -> Usage | None:
+    """What the vendor counted. None where it did not, or not in numbers that could be."""
+    try:
+        told = msgspec.json.decode(said, type=_Counted).usage
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    tokens = told and (told.prompt_tokens or told.total_tokens)
+    return Usage(input_tokens=tokens) if tokens and tokens > 0 else None
 
 
 def readable(text: str) -> str:

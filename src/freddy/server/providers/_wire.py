@@ -9,6 +9,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from freddy.server.core import errors
+from freddy.server.core.usage import Usage
 from freddy.server.ports.wire import Limits
 from freddy.server.providers._connection import Broken, Connection
 
@@ -78,7 +79,11 @@ class PooledWire:
         try:
             return await self._ask(connection, request)
         except Broken as broken:
-            raise self.fault(broken) from broken
+            fault = self.fault(broken)
+            if not broken.garbled:
+                # It was sent, and an answer in one piece has its head at its end: it may well have been read.
+                fault.usage = Usage(estimated=True)
+            raise fault from broken
 
     def give_back(self, connection: Connection) -> None:
         """A connection whose answer was read to its end is kept; any other is cut, which stops the vendor."""

@@ -10,9 +10,11 @@ from msgspec.structs import replace
 
 from freddy.server.core import compaction, errors, events, ids, items
 from freddy.server.core.compaction import Split
+from freddy.server.core.deltas import Delta
 from freddy.server.core.run import Run
 from freddy.server.core.transcript import Transcript
 from freddy.server.core.turn import Turn
+from freddy.server.core.usage import Usage
 from freddy.server.core.window import Sized
 from freddy.server.ports.model import Model
 from freddy.server.ports.world import Clock, IdSource
@@ -29,15 +31,42 @@ _MOST_LEVELS: Final = 8
 
 
 class Passing:
-    """A compaction under way: `turning` is the summary that is being written."""
+    """A compaction under way: `turning` is the summary that is being written, and `said` what is whole of it."""
 
     def __init__(self) -> None:
+        self.turn: Turn | None = None
         self.turning: Transcript | None = None
+        self.said: list[items.Item] = []
         self.began = 0.0
+        self.written: tuple[str, events.Compacted] | None = None
 
     @property
     def choice(self) -> events.Choice:
         return self.turning.choice if self.turning is not None else events.Choice()
+
+    def end(self) -> events.Choice:
+        """Of the summary, which is told of: nobody is asked until the next one."""
+        choice, self.turning = self.choice, None
+        return choice
+
+    def hear(self, batch: Sequence[Delta]) -> Sequence[events.Event]:
+        """What there is to tell of what the model says."""
+        assert self.turning is not None
+        tries, told = self.turning.tries, self.turning.feed(batch)
+        self.said += [event.item for event in told if isinstance(event, events.ItemDone)]
+        return [events.Asked(self.turning.choice)] if self.turning.tries != tries and not self.turning.done else ()
+
+    def taken(self, told: Usage | None) -> Usage | None:
+        """What a summary took that came to nothing: what is `told` of it, and where that is not all, what was heard.
+
+        None where that is nothing, or was told before.
+        """
+        if self.turn is None or self.turning is None:
+            return told
+        told = told or self.turning.usage or self.turning.counted
+        open_ = [event.item for event in self.turning.close("incomplete") if isinstance(event, events.ItemDone)]
+        self.said += open_
+        return estimate.broken_off(self.turn, self.said, told, choice=self.choice)
 
 
 class Compactor:
@@ -79,22 +108,26 @@ class Compactor:
                 piece = waiting.popleft()
                 yield [events.CallProgress(index, empty.id, "compaction", "in_progress")]
                 try:
-                    done = await self._pass(run, model, piece, passing, asked=asked)
+                    async with aclosing(self._pass(run, model, piece, passing, asked=asked)) as asking:
+                        async for told in asking:
+                            yield [*told]
                 except errors.ContextOverflow:
                     if room // 2 < _SMALLEST_PIECE:
                         raise
                     # More tokens than estimated: what is left is told in smaller pieces.
                     room //= 2
                     waiting = deque(await _pieces([piece, *waiting], room))
-                    yield [_broken_off(passing)]
+                    yield [_broken_off(passing.end())]
                     continue
-                summary, ended = done
+                assert passing.written is not None
+                summary, ended = passing.written
                 written.append(summary)
                 if len(written) == 1 and not waiting:
                     made = replace(empty, summary=summary, before=split.before, after=split.after)
                     closed = await self._seals.close(made, run.response)
                     yield [events.ItemDone(index, closed), ended]
                     return
+                passing.end()
                 yield [ended]
             texts, asked = written, compaction.MERGE
         raise errors.ProviderFailed(
@@ -104,17 +137,19 @@ class Compactor:
 
     async def _pass(
         self, run: Run, model: Model, piece: str, passing: Passing, *, asked: str
-    ) -> tuple[str, events.Compacted]:
-        """One summary, and what it took."""
+    ) -> AsyncGenerator[Sequence[events.Event], None]:
+        """One summary, and what it took: `written` tells them."""
         limits = run.compaction
         assert limits is not None
         turn = self._turn(run, model, piece, asked)
         turning = passing.turning = Transcript(index=0, new_id=self._ids.new)
+        passing.turn, passing.written = turn, None
         passing.began = self._clock.monotonic()
-        said: list[items.Item] = []
+        said = passing.said = []
         async with aclosing(model.stream(turn)) as saying:
             async for batch in saying:
-                said += [event.item for event in turning.feed(batch) if isinstance(event, events.ItemDone)]
+                if told := passing.hear(batch):
+                    yield told
                 if turning.done:
                     break
         summary = "\n\n".join(item.text for item in said if isinstance(item, items.Message)).strip()
@@ -134,7 +169,7 @@ class Compactor:
         if turning.finish == "length":
             short = "a summary of the conversation was broken off at its longest: its end may be missing"
             choice = replace(choice, warnings=(*choice.warnings, short))
-        return summary, events.Compacted(usage, turning.model, choice)
+        passing.written = (summary, events.Compacted(usage, turning.model, choice))
 
     def _turn(self, run: Run, model: Model, piece: str, asked: str) -> Turn:
         limits = run.compaction
@@ -167,6 +202,6 @@ def _sized(run: Run) -> list[Sized]:
     return [Sized(item, tokens) for item, tokens in zip(said, estimate.sizes(said), strict=True)]
 
 
-def _broken_off(passing: Passing) -> events.Event:
+def _broken_off(choice: events.Choice) -> events.Event:
     """What came to nothing was asked for all the same."""
-    return events.Compacted(choice=passing.choice, written=False)
+    return events.Compacted(choice=choice, written=False)

@@ -18,7 +18,7 @@ from freddy.server.runtime import estimate, forms
 ASKED_AGAIN: Final = "invalid output, asked again"
 """The note of a try whose answer the model was shown, with its faults, to make it better."""
 
-_ABOUT = (deltas.Answering, deltas.Tried, deltas.Chosen)
+_ABOUT = (deltas.Answering, deltas.Tried, deltas.Chosen, deltas.Counted)
 _WORDS = (deltas.Began, deltas.Text, deltas.Annotated)
 
 
@@ -73,7 +73,7 @@ async def _held(model: Model, turn: Turn) -> AsyncGenerator[Sequence[Delta], Non
             async for batch in telling:
                 yield batch
     except errors.FreddyError as error:
-        error.usage = error.usage or first.estimated(turn)
+        error.usage = first.taken(turn, error.usage)
         raise
     if (ending := first.ending(turn.output)) is not None:
         if ending:
@@ -93,7 +93,7 @@ async def _held(model: Model, turn: Turn) -> AsyncGenerator[Sequence[Delta], Non
                 yield batch
     except errors.FreddyError as error:
         # What was wrong with the first answer is what there is to say.
-        raise _invalid(model, faults, error.usage or second.estimated(again)) from error
+        raise _invalid(model, faults, second.taken(again, error.usage)) from error
     used = second.usage or estimate.usage(again, second.as_items)
     if (ending := second.ending(turn.output)) is None:
         raise _invalid(model, second.faults(turn.output), used)
@@ -189,9 +189,10 @@ class _Said:
     def usage(self) -> Usage | None:
         return self.stop.usage if self.stop else None
 
-    def estimated(self, turn: Turn) -> Usage | None:
+    def taken(self, turn: Turn, told: Usage | None) -> Usage | None:
         """What it took, where it broke off after its first word: whoever hears nothing of it cannot tell."""
-        return estimate.usage(turn, said) if (said := self.as_items) else None
+        said = self.as_items
+        return estimate.completed(turn, said, told) if said or told is not None else None
 
     @property
     def as_items(self) -> tuple[items.Item, ...]:

@@ -25,7 +25,7 @@ from freddy.server.runtime.toolbox import Toolbox
 
 _log = logging.getLogger(__name__)
 
-_NO_WORD = (events.Created, events.Failed, events.Cancelled)
+_NO_WORD = (events.Created, events.Asked, events.Failed, events.Cancelled)
 """What a batch begins with that holds nothing of the model's."""
 
 

@@ -23,7 +23,7 @@ from freddy.server.runtime.health import Health
 from freddy.server.runtime.media import Media
 from freddy.server.runtime.strictness import strictly
 
-_NOT_WORDS = (deltas.Answering, deltas.Tried, deltas.Chosen)
+_NOT_WORDS = (deltas.Answering, deltas.Tried, deltas.Chosen, deltas.Counted)
 """What is said beside the answer: as long as there is nothing else, somebody else can be asked."""
 _BETTER: tuple[Availability, ...] = ("ready", "starting")
 
@@ -192,13 +192,14 @@ class Route:
         tried = 0
         while True:
             tried += 1
-            said, way, price = False, _way(candidate), None
+            said, way, price, asked = False, _way(candidate), None, turn
             began = self._means.clock.monotonic()
             try:
                 model, way = await self._model(candidate, turn)
                 turn, asked, warnings = await self._prepared(model, candidate, turn)
                 price = model.profile.price
-                begins = [deltas.Chosen(candidate.provider.name, price, warnings, _name(model, candidate))]
+                # Before a word: who stops the run from here on has somebody asked, who charges for it.
+                yield [deltas.Chosen(candidate.provider.name, price, warnings, _name(model, candidate))]
                 async with aclosing(strictly(model, asked, conforming)) as answer:
                     while True:
                         # The vendor may keep the line open without a word; between words the wire watches.
@@ -210,13 +211,13 @@ class Route:
                         if isinstance(batch[-1], deltas.Stop):
                             self._means.health.answered(way)
                             batch = [*batch[:-1], deltas.Tried(self._attempt(candidate, began)), batch[-1]]
-                        yield [*begins, *batch] if begins else batch
-                        begins = []
+                        yield batch
             except errors.FreddyError as error:
                 failed = error
             self._means.health.failed(way, failed)
             # An answer of no use is charged for like any other, at the price of who gave it.
-            yield [deltas.Tried(self._attempt(candidate, began, failed), failed.usage, price)]
+            used = _used(asked, failed) if not said else estimate.completed(asked, (), failed.usage)
+            yield [deltas.Tried(self._attempt(candidate, began, failed), used, price)]
             failed.usage = None
             if not said and isinstance(failed, errors.ContextOverflow) and (shorter := _shorter(turn)) is not None:
                 turn, tried = shorter, 0
@@ -286,6 +287,13 @@ def _within(turn: Turn, profile: Profile) -> Turn:
     room = profile.context_tokens - (turn.max_output_tokens or 0)
     kept = window.fitted(turn.items, lambda said: estimate.input_tokens(replace(turn, items=tuple(said))) <= room)
     return turn if len(kept) == len(turn.items) else replace(turn, items=kept)
+
+
+def _used(turn: Turn, failed: errors.FreddyError) -> Usage | None:
+    """What a try took that failed before its first word. None where it was refused, or nobody was reached."""
+    if failed.usage is None and not isinstance(failed, errors.ProviderTimeout):
+        return None
+    return estimate.completed(turn, (), failed.usage)
 
 
 def _shorter(turn: Turn) -> Turn | None:

@@ -12,6 +12,7 @@ from freddy.server.core import calls, errors, events, ids, items, reading, trans
 from freddy.server.core.calls import Call
 from freddy.server.core.citing import Citing
 from freddy.server.core.compaction import Split
+from freddy.server.core.response import Response
 from freddy.server.core.run import (
     AskAgain,
     CallModel,
@@ -27,10 +28,12 @@ from freddy.server.core.run import (
 )
 from freddy.server.core.transcript import Transcript
 from freddy.server.core.turn import Turn
+from freddy.server.core.usage import Usage
 from freddy.server.ports.model import Model
 from freddy.server.ports.tools import Answer, Asker
 from freddy.server.ports.world import Clock, IdSource
 from freddy.server.runtime import estimate
+from freddy.server.runtime.approvals import Marks
 from freddy.server.runtime.compaction import Compactor, Passing
 from freddy.server.runtime.toolbox import Toolbox
 
@@ -44,6 +47,8 @@ _LIMIT_REACHED: Final = (
 _MAY_HAVE_BEEN_MADE: Final = (
     "the server stopped while this call was under way: it may have been made, and is made again only after a yes"
 )
+_UNCOUNTED: Final = Usage(estimated=True)
+"""More than nothing, nobody knows how much."""
 _APPROVED_TURN: Final = -1
 """What was approved was called before the first turn."""
 
@@ -57,11 +62,13 @@ class Runner:
         approval_seconds: int = 86_400,
         at_once: int = 8,
         compactor: Compactor | None = None,
+        marks: Marks | None = None,
     ) -> None:
         """A call waits `approval_seconds` for its approval; of the calls of a turn so many run `at_once`.
 
-        Without a `compactor` no conversation is shortened.
+        Without a `compactor` no conversation is shortened; without `marks` no approval is known again.
         """
+        self._marks = marks
         self._compactor = compactor
         self._clock = clock
         self._ids = ids
@@ -76,7 +83,7 @@ class Runner:
         Cancelling the task while the model speaks, or a tool works, ends the run as cancelled: the last batch still
         comes. A run that something has happened in goes on from there: what was told of it is not told again.
         """
-        told: list[events.Event] = [] if run.begun or run.turns or run.output else [*begun(run)]
+        told: list[events.Event] = [] if run.begun or run.turns or run.output else begun(run)
         while True:
             turn: Turn | None = None
             match decide(run):
@@ -90,14 +97,14 @@ class Runner:
                     happening = self._compact(run, model, split)
                 case CallModel() as step:
                     turn = step.turn
-                    happening = self._speak(run, turn, model)
+                    happening = self._speak(run, turn, model, toolbox)
                 case OpenTools():
                     assert toolbox is not None
                     happening = self._open(run, toolbox)
                 case Settle() as step:
                     happening = self._settle(run, step)
                 case AskAgain() as step:
-                    happening = self._ask_again(run, step)
+                    happening = self._ask_again(run, step, toolbox)
                 case CallTools() as step:
                     happening = self._work(run, step, toolbox)
             if told:
@@ -122,7 +129,9 @@ class Runner:
         """Milliseconds."""
         return round((self._clock.monotonic() - began) * 1000)
 
-    async def _speak(self, run: Run, turn: Turn, model: Model) -> AsyncGenerator[list[events.Event], None]:
+    async def _speak(
+        self, run: Run, turn: Turn, model: Model, toolbox: Toolbox | None
+    ) -> AsyncGenerator[list[events.Event], None]:
         """One turn of the model. Its last batch ends with `TurnDone`, `Failed` or `Cancelled`."""
         turning = Transcript(
             index=len(run.output),
@@ -136,24 +145,29 @@ class Runner:
         try:
             async with aclosing(model.stream(turn)) as saying:
                 async for deltas in saying:
+                    tries = turning.tries
                     batch = turning.feed(deltas if citing is None else citing.feed(deltas))
                     if turning.done:
-                        yield batch
+                        # Only a turn that came to its end asks for anything.
+                        yield await self._marked(batch, run, toolbox)
                         return
+                    if turning.tries != tries:
+                        yield [events.Asked(turning.choice)]
                     if batch:
                         yield batch
             raise errors.ProviderFailed(  # noqa: TRY301
                 f"{model.profile.provider} ended before its answer did"
             )
         except errors.FreddyError as error:
-            yield [*_broken_off(turning, citing), events.Failed(error.as_failure(), error.usage, turning.choice)]
+            used = error.usage or turning.usage or turning.counted
+            yield [*_broken_off(turning, citing), events.Failed(error.as_failure(), used, turning.choice)]
         except asyncio.CancelledError as stopped:
-            yield [*_broken_off(turning, citing), replace(_stopped(stopped), choice=turning.choice)]
+            yield [*_broken_off(turning, citing), _stopped_in(turning, stopped)]
         except Exception:  # noqa: BLE001
             # A fault in an adapter ends this run like any failure: what was said before it is kept.
             _log.exception("model_fault", extra={"response_id": run.response.id})
             failure = errors.Internal("Internal server error").as_failure()
-            yield [*_broken_off(turning, citing), events.Failed(failure, choice=turning.choice)]
+            yield [*_broken_off(turning, citing), events.Failed(failure, turning.counted, turning.choice)]
 
     def _too_long(self, run: Run, turn: Turn) -> Split | None:
         return self._compactor.due(run, turn) if run.compaction is not None and self._compactor is not None else None
@@ -170,13 +184,14 @@ class Runner:
                 async for batch in performing:
                     yield batch
         except errors.FreddyError as error:
-            yield [events.Failed(error.as_failure(), error.usage, passing.choice)]
+            yield [events.Failed(error.as_failure(), passing.taken(error.usage), passing.choice)]
         except asyncio.CancelledError as stopped:
-            yield [replace(_stopped(stopped), choice=passing.choice)]
+            told = _UNCOUNTED if passing.choice.asking else None
+            yield [replace(_stopped(stopped), usage=passing.taken(told), choice=passing.choice)]
         except Exception:  # noqa: BLE001
             _log.exception("compaction_fault", extra={"response_id": run.response.id})
             failure = errors.Internal("Internal server error").as_failure()
-            yield [events.Failed(failure, choice=passing.choice)]
+            yield [events.Failed(failure, passing.taken(None), passing.choice)]
 
     async def _open(self, run: Run, toolbox: Toolbox) -> AsyncGenerator[list[events.Event], None]:
         try:
@@ -212,7 +227,15 @@ class Runner:
                 begun = replace(output, parts=(), status="in_progress")
                 yield [events.ItemAdded(place, begun), events.ItemDone(place, output)]
 
-    async def _ask_again(self, run: Run, step: AskAgain) -> AsyncGenerator[list[events.Event], None]:
+    async def _marked(self, batch: list[events.Event], run: Run, toolbox: Toolbox | None) -> list[events.Event]:
+        """With marks on what is asked. Raises `errors.StorageUnavailable`."""
+        if self._marks is None or not any(_asks(event) for event in batch):
+            return batch
+        return await self._marks.told(batch, run.response.organization_id, toolbox)
+
+    async def _ask_again(
+        self, run: Run, step: AskAgain, toolbox: Toolbox | None
+    ) -> AsyncGenerator[list[events.Event], None]:
         """In the place of each call stands that nobody knows; a request for approval follows, as for a new one."""
         places = {item.id: place for place, item in enumerate(run.output)}
         told: list[events.Event] = []
@@ -231,7 +254,10 @@ class Runner:
                 told.append(events.ItemDone(places[call.id], left))
                 asked = replace(asked, server_label=call.work.server_label, offered=call.offered)
             told += (events.ItemAdded(index, asked), events.ItemDone(index, asked))
-        yield told
+        try:
+            yield await self._marked(told, run, toolbox)
+        except errors.FreddyError as error:
+            yield [events.Failed(error.as_failure())]
 
     async def _work(
         self, run: Run, step: CallTools, toolbox: Toolbox | None
@@ -241,13 +267,16 @@ class Runner:
         open_ = {call.id: call for call in (*step.calls, *step.refused) if isinstance(call, items.HostedCall)}
         place = len(run.output)
         asker = Asker(run.response.organization_id, run.response.user_id, run.response.key_id, run.response.id)
+        under_way: dict[str, tuple[_Calls, float]] = {}
         searching = [call for call in step.calls if call.id in places and _searches(call)]
         try:
             if searching:
                 yield [events.CallProgress(places[one.id], one.id, "file_search", "searching") for one in searching]
             at_once = self._at_once if step.parallel else 1
-            async with aclosing(self._answers(step.calls, toolbox, asker, at_once=at_once)) as answering:
+            answers = self._answers(step.calls, toolbox, asker, at_once=at_once, under_way=under_way)
+            async with aclosing(answers) as answering:
                 async for call, answer, milliseconds in answering:
+                    del under_way[call.id]
                     index = places.get(call.id, place)
                     place += call.id not in places
                     open_.pop(call.id, None)
@@ -259,18 +288,32 @@ class Runner:
                 yield [*self._answered(index, call, Answer(error=_LIMIT_REACHED, source="limit"), 0)][:-1]
         except asyncio.CancelledError as stopped:
             left = [events.ItemDone(places[one.id], replace(one, status="incomplete")) for one in open_.values()]
-            yield [*left, _stopped(stopped)]
+            # What was begun was done, as far as anybody knows: whoever stops it hears no answer, and that is all.
+            given_up = [
+                events.ToolDone(_call_of(call, "cancelled", self._since(began))) for call, began in under_way.values()
+            ]
+            yield [*left, *given_up, _stopped(stopped)]
 
     async def _answers(
-        self, asked: Sequence[_Calls], toolbox: Toolbox | None, asker: Asker, *, at_once: int
+        self,
+        asked: Sequence[_Calls],
+        toolbox: Toolbox | None,
+        asker: Asker,
+        *,
+        at_once: int,
+        under_way: dict[str, tuple[_Calls, float]],
     ) -> AsyncGenerator[tuple[_Calls, Answer, int], None]:
-        """Each call with its answer, and the milliseconds it took, in the order in which they are answered."""
+        """Each call with its answer, and the milliseconds it took, in the order in which they are answered.
+
+        Those that are begun are put to those `under_way`, by their ids, with the time of their beginning.
+        """
         answered: asyncio.Queue[tuple[_Calls, Answer, int]] = asyncio.Queue()
         turns = asyncio.Semaphore(at_once)
 
         async def answer(call: _Calls) -> None:
             async with turns:
                 began = self._clock.monotonic()
+                under_way[call.id] = (call, began)
                 if toolbox is None:
                     told = Answer(error=f"the request does not have the tool {call.name!r}")
                 else:
@@ -305,7 +348,6 @@ class Runner:
             fails = failed and isinstance(work, items.Mcp)
             yield events.CallProgress(index, call.id, transcript.kind_of(call), "failed" if fails else "completed")
             yield events.ItemDone(index, done)
-            kind = "mcp" if isinstance(work, items.Mcp) else "file_search"
         else:
             output = items.FunctionOutput(
                 id=self._ids.new(ids.FUNCTION_OUTPUT),
@@ -318,23 +360,30 @@ class Runner:
             )
             yield events.ItemAdded(index, replace(output, parts=(), status="in_progress"))
             yield events.ItemDone(index, output)
-            kind = "function"
-        yield events.ToolDone(
-            Call(
-                kind="tool",
-                name=call.name,
-                provider=kind,
-                status="failed" if failed else "completed",
-                cost=0,
-                milliseconds=milliseconds,
-            )
-        )
+        yield events.ToolDone(_call_of(call, "failed" if failed else "completed", milliseconds))
 
 
-def begun(run: Run) -> Iterator[events.Event]:
-    """What is told first."""
-    yield events.Created(run.response)
-    yield events.InProgress(replace(run.response, status="in_progress"))
+def opening(response: Response) -> list[events.Event]:
+    """What is told first, of one that is queued also before anybody performs it."""
+    if response.status == "queued":
+        return [events.Created(response), events.Queued(response)]
+    return [events.Created(response)]
+
+
+def begun(run: Run) -> list[events.Event]:
+    """What is told before anything is done."""
+    return [*opening(run.response), events.InProgress(replace(run.response, status="in_progress"))]
+
+
+def _asks(event: events.Event) -> bool:
+    return isinstance(event, events.ItemDone) and isinstance(event.item, items.ApprovalRequest)
+
+
+def _call_of(call: _Calls, status: calls.Outcome, milliseconds: int) -> Call:
+    provider = "function"
+    if isinstance(call, items.HostedCall):
+        provider = "mcp" if isinstance(call.work, items.Mcp) else "file_search"
+    return Call(kind="tool", name=call.name, provider=provider, status=status, cost=0, milliseconds=milliseconds)
 
 
 def _searches(call: _Calls) -> bool:
@@ -368,6 +417,13 @@ def _stopped(stopped: asyncio.CancelledError) -> events.Failed | events.Cancelle
     return _stop(stopped)
 
 
+def _stopped_in(turning: Transcript, stopped: asyncio.CancelledError) -> events.Failed | events.Cancelled:
+    """The same in the middle of a turn: somebody who is asked has read the turn, even where not a word came."""
+    choice = turning.choice
+    used = turning.usage or turning.counted or (_UNCOUNTED if choice.asking else None)
+    return replace(_stopped(stopped), usage=used, choice=choice)
+
+
 KEEP = "keep"
 """What a task is cancelled with when what it said until then is to stay in the thread."""
 SHUTDOWN = "shutdown"
@@ -383,8 +439,8 @@ def _stop(stopped: asyncio.CancelledError) -> events.Failed | events.Cancelled:
 def _counted(batch: list[events.Event], turn: Turn, run: Run, *, place: int, milliseconds: int) -> list[events.Event]:
     """The batch, with the time that the turn took, and an estimate where the vendor did not count.
 
-    `run` is as it was before the batch, and `place` where in its output the turn began. A turn that was broken off is
-    estimated when something had been said: what was used is not lost.
+    `run` is as it was before the batch, and `place` where in its output the turn began. Of a turn that was broken off
+    is estimated what its vendor had not counted: what was used is not lost.
     """
     last = batch[-1]
     assert isinstance(last, _ENDS_A_TURN)
@@ -392,17 +448,14 @@ def _counted(batch: list[events.Event], turn: Turn, run: Run, *, place: int, mil
     if not choice.milliseconds:
         choice = replace(choice, milliseconds=max(0, milliseconds - sum(one.milliseconds for one in choice.calls)))
     detailed = estimate.wanted(run.response.request)
-    if usage is None or detailed:
+    if usage is None or usage.estimated or detailed:
         done = (event.item for event in batch if isinstance(event, events.ItemDone | events.Called))
         said = [*run.output[place:], *done]
-        if usage is None and (isinstance(last, events.TurnDone) or (said and _uncounted(choice))):
-            usage = estimate.usage(turn, said)
+        if isinstance(last, events.TurnDone):
+            usage = usage or estimate.usage(turn, said)
+        else:
+            usage = estimate.broken_off(turn, said, usage, choice=choice)
         vain = calls.used(choice.calls)
         if detailed and (used := vain.plus(usage) if vain and usage else vain or usage):
             shares = estimate.shares(run, turn, said, used=used)
     return [*batch[:-1], replace(last, usage=usage, choice=choice, shares=shares)]
-
-
-def _uncounted(choice: events.Choice) -> bool:
-    """Whether nobody counted what broke off."""
-    return choice.asking or not choice.calls or choice.calls[-1].usage == calls.NOTHING

@@ -41,10 +41,14 @@ async def _held(
     model: Model, turn: Turn, answering: Answering, strict: Mapping[str, toolspec.Function]
 ) -> AsyncGenerator[Sequence[Delta], None]:
     first = _Calls()
-    async with aclosing(answering(model, turn)) as answer:
-        async for batch in answer:
-            if told := first.hear(batch):
-                yield told
+    try:
+        async with aclosing(answering(model, turn)) as answer:
+            async for batch in answer:
+                if told := first.hear(batch):
+                    yield told
+    except errors.FreddyError as error:
+        error.usage = first.taken(turn, error.usage)
+        raise
     faults = first.faults(strict)
     if not faults:
         yield first.ending()
@@ -57,10 +61,14 @@ async def _held(
     yield [deltas.Tried(attempt, used, model.profile.price, again=True)]
     again = replace(turn, items=(*turn.items, *first.as_items, *first.complaints(faults)), max_output_tokens=left)
     second = _Calls()
-    async with aclosing(answering(model, again)) as answer:
-        async for batch in answer:
-            if told := second.hear(batch):
-                yield told
+    try:
+        async with aclosing(answering(model, again)) as answer:
+            async for batch in answer:
+                if told := second.hear(batch):
+                    yield told
+    except errors.FreddyError as error:
+        error.usage = second.taken(again, error.usage)
+        raise
     if faults := second.faults(strict):
         raise _invalid(model, faults, second.usage or estimate.usage(again, second.as_items))
     yield second.ending()
@@ -95,6 +103,10 @@ class _Calls:
             if isinstance(delta, deltas.Text):
                 self._texts.append(delta.text)
         return told
+
+    def taken(self, turn: Turn, told: Usage | None) -> Usage | None:
+        """What it took, where it broke off in a call: nobody else heard of that."""
+        return estimate.completed(turn, self.as_items, told) if self._pieces or told is not None else None
 
     def ending(self) -> list[Delta]:
         return [*self._kept, self._stop] if self._stop else self._kept

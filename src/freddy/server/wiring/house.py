@@ -21,6 +21,7 @@ from freddy.server.http import app
 from freddy.server.http.auth import Auth, People
 from freddy.server.http.hangups import Hangups
 from freddy.server.http.once import Once
+from freddy.server.http.places import Places
 from freddy.server.http.routes.api_keys import ApiKeyRoutes
 from freddy.server.http.routes.assistants import AssistantRoutes
 from freddy.server.http.routes.audit import AuditRoutes
@@ -48,7 +49,7 @@ from freddy.server.knowledge.links import Links
 from freddy.server.knowledge.samples import Samples
 from freddy.server.listeners.metrics import Metrics
 from freddy.server.ports.world import Clock
-from freddy.server.runtime.approvals import Approvals
+from freddy.server.runtime.approvals import Approvals, Marks
 from freddy.server.runtime.compaction import Compactor
 from freddy.server.runtime.following import Following
 from freddy.server.runtime.health import Health
@@ -64,7 +65,7 @@ from freddy.server.runtime.seals import Seals
 from freddy.server.runtime.threads import Threads
 from freddy.server.runtime.toolbox import Tools
 from freddy.server.runtime.worker import Worker
-from freddy.server.sealing import AesSealer
+from freddy.server.sealing import AesSealer, DerivedKeys
 from freddy.server.stores.channels.memory import MemoryChannel
 from freddy.server.sweeping import swept
 from freddy.server.wiring import background, engines, limits, models, storage, tools
@@ -112,6 +113,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         kept = configured(settings, stores, people, clock=clock, ids=ids)
         sealer = AesSealer(settings.secret_keys, file=settings.secret_key_path)
         seals = Seals(sealer)
+        marks = Marks(DerivedKeys(settings.secret_keys, file=settings.secret_key_path))
         brought = ProviderKeys(
             stores.provider_keys,
             sealer=sealer,
@@ -139,8 +141,18 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         media, policy = models.media(files, settings), models.policy(settings)
         means = Means(policy, Health(clock, policy), clock, world.SystemChance(), brought, media)
         routing = await models.routing(settings, stack, engine, means)
+        limiter = await limits.limiter(settings, stack, people, spending=stores.usage, clock=clock, ids=ids)
         shelf = await tools.tools(
-            settings, stack, stores, people, vectors=vectors, files=files, sealer=sealer, clock=clock, ids=ids
+            settings,
+            stack,
+            stores,
+            people,
+            vectors=vectors,
+            files=files,
+            sealer=sealer,
+            charged=limiter.spent,
+            clock=clock,
+            ids=ids,
         )
         await stack.enter_async_context(swept({"vector_stores": shelf.knowledge.sweep}, seconds=_CHUNK_SWEEP_SECONDS))
         metrics = Metrics(release, lambda: engine.state.phase)
@@ -163,6 +175,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
                 approval_seconds=settings.tools.approval_seconds,
                 at_once=settings.tools.at_once,
                 compactor=Compactor(seals=seals, clock=clock, ids=ids),
+                marks=marks,
             ),
             recorder=Recorder(stores.responses, channel, stores.usage),
             clock=clock,
@@ -171,7 +184,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         )
         threads = Threads(store=stores.threads, clock=clock, ids=ids, assistants=kept.assistants, busy=host.busy)
         history = History(stores.responses, stores.threads, context_tokens=settings.routing.context_tokens, seals=seals)
-        approvals = Approvals(stores.approvals, stores.responses, clock)
+        approvals = Approvals(stores.approvals, stores.responses, clock, marks)
         preparation = Preparation(
             routing=routing,
             history=history,
@@ -183,8 +196,8 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             tools=Tools(shelf.means),
             approvals=approvals,
             sealer=sealer,
+            renewed=people.renewal,
         )
-        limiter = await limits.limiter(settings, stack, people, spending=stores.usage, clock=clock, ids=ids)
         worker = Worker(
             worker_id,
             runs=stores.runs,
@@ -195,6 +208,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             clock=clock,
             pace=background.pace(settings),
             counted=metrics.queued,
+            gave_back=metrics.gave_back,
         )
         # In this order: what is under way at the end is brought to its own while the heart still beats.
         await stack.enter_async_context(worker.beating())
@@ -235,6 +249,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         )
         units = Units(settings.accounting.tokens_per_neuron, settings.accounting.tokens_per_synapse)
         hangups = await stack.enter_async_context(Hangups())
+        places = Places(world.files_open_at_most)
         longest = settings.server.max_body_bytes
         yield House(
             app.build(
@@ -243,12 +258,14 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
                     responses,
                     ids=ids,
                     hangups=hangups,
+                    places=places,
                     max_body_bytes=longest,
                     ping_seconds=settings.server.ping_seconds,
                 ),
                 sockets=WebSocketRoutes(
                     responses,
                     auth,
+                    places=places,
                     clock=clock,
                     ids=ids,
                     max_body_bytes=longest,

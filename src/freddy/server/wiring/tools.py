@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from freddy.server.knowledge import indexing, retrieval
 from freddy.server.knowledge.extract import Extractor
 from freddy.server.knowledge.files import Files
 from freddy.server.knowledge.ingestion import Ingestion, Pace
+from freddy.server.knowledge.metering import Meter
 from freddy.server.knowledge.sample_store import SampleStore
 from freddy.server.knowledge.vector_stores import Knowledge, Quotas
 from freddy.server.outward import CheckedOutward
@@ -71,11 +73,14 @@ async def tools(
     vectors: VectorStores,
     files: Files,
     sealer: Sealer,
+    charged: Callable[[str], Awaitable[None]],
     clock: Clock,
     ids: IdSource,
 ) -> Shelf:
+    """`charged` hears of organizations that have spent something beside their responses."""
     outward = CheckedOutward(Opening.of(settings.network.allow_private, loopback=settings.development))
-    knowledge, retriever = await _knowledge(settings, stack, vectors, files=files, clock=clock, ids=ids)
+    meter = Meter(stores.usage, clock=clock, ids=ids, charged=charged)
+    knowledge, retriever = await _knowledge(settings, stack, vectors, files=files, meter=meter, clock=clock, ids=ids)
     servers = await stack.enter_async_context(_servers(settings, outward, clock))
     calls = HttpCalls(outward, clock)
     own = [*built_in(clock)]
@@ -140,13 +145,21 @@ def _servers(settings: Settings, outward: Outward, clock: Clock) -> PooledMcpSer
 
 
 async def _knowledge(
-    settings: Settings, stack: AsyncExitStack, vectors: VectorStores, *, files: Files, clock: Clock, ids: IdSource
+    settings: Settings,
+    stack: AsyncExitStack,
+    vectors: VectorStores,
+    *,
+    files: Files,
+    meter: Meter,
+    clock: Clock,
+    ids: IdSource,
 ) -> tuple[Knowledge, Retriever]:
     told = settings.knowledge
     models = await stack.enter_async_context(embedders(settings))
     search = retrieval.Retrieval(
         stores=vectors,
         embedders=models,
+        meter=meter,
         clock=clock,
         bounds=retrieval.Bounds(results=told.results, passage_tokens=told.passage_tokens, tokens=told.search_tokens),
     )
@@ -160,6 +173,7 @@ async def _knowledge(
             memory_bytes=settings.files.extract_memory_mib * 2**20,
         ),
         embedders=models,
+        meter=meter,
         bounds=indexing.Bounds(
             characters=told.max_text_characters,
             kept_characters=settings.files.max_text_characters,
@@ -184,6 +198,7 @@ async def _knowledge(
         files=files,
         embedders=models,
         retrieval=search,
+        meter=meter,
         clock=clock,
         ids=ids,
         quotas=Quotas(

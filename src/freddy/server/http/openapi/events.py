@@ -59,7 +59,8 @@ FREDDY = (
 
 OPENAI = (
     Told("response.created", "First.", "response"),
-    Told("response.in_progress", "Second.", "response"),
+    Told("response.queued", "Second, of one in the background.", "response"),
+    Told("response.in_progress", "It is being made.", "response"),
     Told("response.output_item.added", "An item begins.", "output_index, item"),
     Told(
         "response.content_part.added",

@@ -130,7 +130,7 @@ _PARAMETERS: dict[str, Schema] = {
     ),
     "usage_model": _query("model", text("Only this model or tool.")),
     "usage_provider": _query("provider", text("Only this provider.")),
-    "usage_kind": _query("kind", word("Only these calls.", ("model", "tool"))),
+    "usage_kind": _query("kind", word("Only these calls.", ("model", "tool", "embedding"))),
     "usage_key": _query("api_key_id", text("Only this key; empty for what was used without one.")),
     "usage_user": _query("user_id", text("Only this user; empty for what no user used.")),
     "usage_years": _query("years", whole("How many, up to this one.", 1, 10, default=3)),

@@ -217,7 +217,7 @@ _SENT: dict[str, Schema] = {
                     ),
                 },
             ),
-            "rewrite_query": flag("Accepted; has no effect.", default=False),
+            "rewrite_query": flag("Search for what the question asks, without the words around it.", default=False),
         },
         required=("query",),
     ),

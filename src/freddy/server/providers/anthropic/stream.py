@@ -6,6 +6,7 @@ https://platform.claude.com/docs/en/build-with-claude/streaming
 from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
+from msgspec.structs import replace
 
 from freddy.server.core import deltas, errors
 from freddy.server.core.usage import Usage
@@ -118,6 +119,8 @@ class Reader:
         self._model: str | None = None
         self._finish: str | None = None
         self._counts: dict[str, int] = {}
+        self.counted: Usage | None = None
+        """At the beginning that is the input."""
         self._error: errors.FreddyError | None = None
         self.done = False
         """Whether the vendor said that nothing more comes."""
@@ -283,6 +286,8 @@ class Reader:
             "thought": usage.output_tokens_details.thinking_tokens if usage.output_tokens_details else None,
         }
         self._counts |= {name: count for name, count in counts.items() if count is not None}
+        if (counted := self._usage()) is not None:
+            self.counted = replace(counted, estimated=True)
 
     def _usage(self) -> Usage | None:
         if not self._counts:

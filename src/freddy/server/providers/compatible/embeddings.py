@@ -7,7 +7,10 @@ from typing import Final
 from msgspec import Struct
 
 from freddy.server.core import errors
-from freddy.server.ports.embedder import Side
+from freddy.server.core.calls import Outcome
+from freddy.server.core.pricing import Price
+from freddy.server.core.usage import Usage
+from freddy.server.ports.embedder import Side, Spending, Spent, unheard
 from freddy.server.ports.wire import Answer, Wire
 from freddy.server.providers import _answer, _embeddings, _failures
 
@@ -53,6 +56,7 @@ class Embeddings:
         dimensions: int | None = None,
         batch: int = 96,
         longest: int = LONGEST,
+        price: Price | None = None,
         patience: Mapping[Side, Patience] | None = None,
     ) -> None:
         self._wire = wire
@@ -63,6 +67,7 @@ class Embeddings:
         self._seen: int | None = None
         self._batch = batch
         self._longest = longest
+        self._price = price
         self._patience = patience or {"query": Patience(), "passage": Patience(6, 1.0, 60.0)}
         self._lane = asyncio.Semaphore(_AT_ONCE)
 
@@ -76,17 +81,17 @@ class Embeddings:
     def longest(self) -> int:
         return self._longest
 
-    async def dimensions(self) -> int:
+    async def dimensions(self, *, spent: Spent = unheard) -> int:
         if self._asked is None and self._seen is None:
-            await self.embed(("a text",), side="query")
+            await self.embed(("a text",), side="query", spent=spent)
         return self._asked or self._seen or 0
 
-    async def embed(self, texts: Sequence[str], *, side: Side) -> Sequence[bytes]:
+    async def embed(self, texts: Sequence[str], *, side: Side, spent: Spent = unheard) -> Sequence[bytes]:
         sent = [self._text(text) for text in texts]
         failed: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
-                asked = [tasks.create_task(self._in_lane(group, side)) for group in self._groups(sent)]
+                asked = [tasks.create_task(self._in_lane(group, side, spent)) for group in self._groups(sent)]
         except* errors.FreddyError as failures:
             failed = failures.exceptions[0]
         if failed:
@@ -109,29 +114,30 @@ class Embeddings:
         if group:
             yield group
 
-    async def _in_lane(self, group: Sequence[str], side: Side) -> list[bytes]:
+    async def _in_lane(self, group: Sequence[str], side: Side, spent: Spent) -> list[bytes]:
         if side == "query":
-            return await self._fitted(group, side)
+            return await self._fitted(group, side, spent)
         async with self._lane:
-            return await self._fitted(group, side)
+            return await self._fitted(group, side, spent)
 
-    async def _fitted(self, group: Sequence[str], side: Side) -> list[bytes]:
+    async def _fitted(self, group: Sequence[str], side: Side, spent: Spent) -> list[bytes]:
         """Texts that are too long for the model are made shorter until they are not: only the vendor can count."""
         try:
-            return await self._patiently(group, side)
+            return await self._patiently(group, side, spent)
         except (errors.ContextOverflow, errors.TooLarge) as error:
             if len(group) > 1:
                 half = len(group) // 2
-                return [*await self._fitted(group[:half], side), *await self._fitted(group[half:], side)]
+                first = await self._fitted(group[:half], side, spent)
+                return [*first, *await self._fitted(group[half:], side, spent)]
             if len(group[0]) <= _SHORTEST:
                 raise self._refused(error) from error
-            return await self._fitted([group[0][: len(group[0]) // 2]], side)
+            return await self._fitted([group[0][: len(group[0]) // 2]], side, spent)
 
-    async def _patiently(self, group: Sequence[str], side: Side) -> list[bytes]:
+    async def _patiently(self, group: Sequence[str], side: Side, spent: Spent) -> list[bytes]:
         patience, tried = self._patience[side], 0
         while True:
             try:
-                return await self._ask(group)
+                return await self._accounted(group, spent)
             except _TRANSIENT as error:
                 tried += 1
                 wait = patience.first * 2.0 ** (tried - 1) if error.retry_after is None else error.retry_after
@@ -139,13 +145,43 @@ class Embeddings:
                     raise
             await asyncio.sleep(wait)
 
-    async def _ask(self, group: Sequence[str]) -> list[bytes]:
+    async def _accounted(self, group: Sequence[str], spent: Spent) -> list[bytes]:
+        """What is asked for is charged, also where nobody waits for the answer, or it is of no use."""
+        now = asyncio.get_running_loop().time
+        began, said = now(), _Said()
+        status: Outcome = "failed"
+        try:
+            told = await self._ask(group, said)
+            status = "completed"
+        except errors.ProviderTimeout:
+            said.read = True
+            raise
+        except asyncio.CancelledError:
+            said.read, status = True, "cancelled"
+            raise
+        finally:
+            spent(
+                Spending(
+                    provider=self._upstream,
+                    model=self._called,
+                    status=status,
+                    texts=group if said.read else (),
+                    usage=said.usage,
+                    price=self._price,
+                    milliseconds=round((now() - began) * 1000),
+                )
+            )
+        return told
+
+    async def _ask(self, group: Sequence[str], heard: "_Said") -> list[bytes]:
         name, body = self._upstream, _embeddings.body(self._called, group, dimensions=self._asked)
         try:
             async with self._wire.post(_embeddings.PATH, body, self._headers) as answer:
+                heard.read = _answer.accepts(answer)
                 said = await answer.read()
-                if not _answer.accepts(answer):
+                if not heard.read:
                     raise _failure(name, answer, said)
+                heard.usage = _embeddings.usage(said)
         except (errors.ContextOverflow, errors.TooLarge, *_TRANSIENT):
             raise
         except errors.FreddyError as error:
@@ -163,6 +199,14 @@ class Embeddings:
             code="embeddings_refused",
             details=error.details or "check embeddings.model in the settings",
         )
+
+
+class _Said:
+    """Whether the vendor has read the texts, as far as anybody knows, and what it counted."""
+
+    def __init__(self) -> None:
+        self.read = False
+        self.usage: Usage | None = None
 
 
 def _failure(name: str, answer: Answer, said: bytes) -> errors.FreddyError:

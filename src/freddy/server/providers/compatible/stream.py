@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from freddy.server.core import deltas, errors, items
 from freddy.server.core.usage import Usage
@@ -58,6 +59,8 @@ class Reader:
         self._model: str | None = None
         self._finish: str | None = None
         self._usage: Usage | None = None
+        self.counted: Usage | None = None
+        """Some vendors count with every chunk."""
         self._error: errors.FreddyError | None = None
         self._calls = 0
         self._places: dict[int, int] = {}
@@ -139,6 +142,7 @@ class Reader:
             said.append(deltas.Answering(chunk.model))
         if (counted := chunk.counted) is not None:
             self._usage = counted.usage(thinking_apart=self._facts.thinking_counted_apart)
+            self.counted = replace(self._usage, estimated=True)
         if chunk.citations or chunk.search_results:
             self._sources |= {source.url: source for source in chunk.sources}
         for choice in chunk.choices or ():

@@ -14,7 +14,9 @@ import msgspec
 from msgspec import Struct
 
 from freddy.server.core import errors
-from freddy.server.ports.embedder import Side
+from freddy.server.core.pricing import FREE
+from freddy.server.core.usage import Usage
+from freddy.server.ports.embedder import Side, Spending, Spent, unheard
 from freddy.server.ports.wire import Limits
 from freddy.server.providers import _embeddings, _failures
 from freddy.server.providers._wire import PooledWire
@@ -114,19 +116,25 @@ class MiniLm:
         """Of the engine's process, where it runs."""
         return self._engine.pid
 
-    async def dimensions(self) -> int:
+    async def dimensions(self, *, spent: Spent = unheard) -> int:  # noqa: ARG002
         return DIMENSIONS
 
-    async def embed(self, texts: Sequence[str], *, side: Side) -> Sequence[bytes]:
+    async def embed(self, texts: Sequence[str], *, side: Side, spent: Spent = unheard) -> Sequence[bytes]:
         told: list[bytes] = []
-        for at in range(0, len(texts), _TEXTS_AT_ONCE):
-            read = [await self._tokens(text, side) for text in texts[at : at + _TEXTS_AT_ONCE]]
-            for group in _packed(read, self._at_once):
-                if side == "query":
-                    told += await self._compute(group, side)
-                    continue
-                async with self._lane:
-                    told += await self._compute(group, side)
+        began, tokens = asyncio.get_running_loop().time(), 0
+        try:
+            for at in range(0, len(texts), _TEXTS_AT_ONCE):
+                read = [await self._tokens(text, side) for text in texts[at : at + _TEXTS_AT_ONCE]]
+                for group in _packed(read, self._at_once):
+                    if side == "query":
+                        told += await self._compute(group, side)
+                    else:
+                        async with self._lane:
+                            told += await self._compute(group, side)
+                    tokens += sum(map(len, group))
+        finally:
+            if texts:
+                spent(_spending(tokens, began, whole=len(told) == len(texts)))
         return told
 
     async def _tokens(self, text: str, side: Side) -> list[int]:
@@ -243,6 +251,18 @@ async def _wire(address: Address) -> AsyncIterator[PooledWire]:
 
 def _headers(address: Address) -> dict[str, str]:
     return {"content-type": "application/json", "authorization": f"Bearer {address.api_key}"}
+
+
+def _spending(tokens: int, began: float, *, whole: bool) -> Spending:
+    provider, _, model = NAME.partition("/")
+    return Spending(
+        provider=provider,
+        model=model,
+        status="completed" if whole else "failed",
+        usage=Usage(input_tokens=tokens),
+        price=FREE,
+        milliseconds=round((asyncio.get_running_loop().time() - began) * 1000),
+    )
 
 
 def _packed(texts: Sequence[list[int]], most: int) -> Iterator[list[list[int]]]:

@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from freddy.server.core import errors
-from freddy.server.ports.embedder import Side
+from freddy.server.core.pricing import FREE
+from freddy.server.ports.embedder import Side, Spending, Spent, unheard
 from freddy.server.providers import _embeddings
 
 NAME: Final = "embedded/multilingual-e5-small"
@@ -88,20 +89,25 @@ class Multilingual:
         """Of its process, where it runs."""
         return self._process.pid if self._process and _lives(self._process) else None
 
-    async def dimensions(self) -> int:
+    async def dimensions(self, *, spent: Spent = unheard) -> int:  # noqa: ARG002
         return DIMENSIONS
 
-    async def embed(self, texts: Sequence[str], *, side: Side) -> Sequence[bytes]:
+    async def embed(self, texts: Sequence[str], *, side: Side, spent: Spent = unheard) -> Sequence[bytes]:
         read = [_embeddings.readable(text.lstrip()[:_CHARACTERS]) for text in texts]
         told: list[bytes] = []
-        for at in range(0, len(read), _AT_ONCE):
-            group = read[at : at + _AT_ONCE]
-            if side == "query":
-                told += await self._ask(group, side)
-                continue
-            # One group of passages at most waits for its turn, so that a query is next.
-            async with self._passages:
-                told += await self._ask(group, side)
+        began = asyncio.get_running_loop().time()
+        try:
+            for at in range(0, len(read), _AT_ONCE):
+                group = read[at : at + _AT_ONCE]
+                if side == "query":
+                    told += await self._ask(group, side)
+                    continue
+                # One group of passages at most waits for its turn, so that a query is next.
+                async with self._passages:
+                    told += await self._ask(group, side)
+        finally:
+            if read:
+                spent(_spending(read[: len(told)], began, whole=len(told) == len(read)))
         return told
 
     async def _ask(self, texts: list[str], side: Side) -> list[bytes]:
@@ -172,6 +178,19 @@ class Multilingual:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
         await process.wait()
+
+
+def _spending(texts: Sequence[str], began: float, *, whole: bool) -> Spending:
+    """Nobody counts its tokens."""
+    provider, _, model = NAME.partition("/")
+    return Spending(
+        provider=provider,
+        model=model,
+        status="completed" if whole else "failed",
+        texts=texts,
+        price=FREE,
+        milliseconds=round((asyncio.get_running_loop().time() - began) * 1000),
+    )
 
 
 def _lives(process: Process) -> bool:

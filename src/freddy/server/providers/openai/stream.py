@@ -204,6 +204,11 @@ class Reader:
         """Whether the answer is, as far as it was read."""
         return self._reason is not None and self._error is None
 
+    @property
+    def counted(self) -> Usage | None:
+        """Told at the end alone, also of what has failed."""
+        return self._usage
+
     def read(self, payloads: Iterable[bytes]) -> list[deltas.Delta]:
         """What was said up to an error, if there is one: `close` raises it."""
         said: list[deltas.Delta] = []

@@ -1,6 +1,7 @@
 """Gives a database the schema of this version: made when new, migrated when old, refused when newer."""
 
 import sqlite3
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy.dialects import sqlite
@@ -50,12 +51,17 @@ def version(connection: sqlite3.Connection) -> str | None:
 
 def definition(dialect: Dialect) -> list[str]:
     """The statements that make the schema from nothing, equal to running every migration on such a database."""
-    statements = []
+    statements: list[str] = []
     for table in metadata.sorted_tables:
         statements.append(str(CreateTable(table).compile(dialect=dialect)))
         ordered = sorted(table.indexes, key=lambda index: str(index.name))
         statements += [str(CreateIndex(index).compile(dialect=dialect)) for index in ordered]
     return statements
+
+
+@cache
+def _definition() -> list[str]:
+    return definition(sqlite.dialect())
 
 
 def _create(connection: sqlite3.Connection, head: str) -> bool:
@@ -64,7 +70,7 @@ def _create(connection: sqlite3.Connection, head: str) -> bool:
     try:
         empty = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
         if empty:
-            for statement in (*definition(sqlite.dialect()), STAMP):
+            for statement in (*_definition(), STAMP):
                 connection.execute(statement)
             connection.execute("INSERT INTO alembic_version VALUES (?)", (head,))
         connection.execute("COMMIT")

@@ -5,18 +5,19 @@ many transactions change at once would make them wait for each other. Until then
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
 from operator import add
 from typing import Any
 
 import sqlalchemy as sa
 
 from freddy.server.core import ids, periods
+from freddy.server.core.calls import Call
 from freddy.server.core.periods import Span
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Sums
-from freddy.server.ports.usage import Part, Question, Trait
+from freddy.server.ports.usage import Apart, Part, Question, Trait
 from freddy.server.stores.sql import statements
 from freddy.server.stores.sql.connection import Connection, Database
 from freddy.server.stores.sql.statements import Row, Statement, Value, param
@@ -71,6 +72,7 @@ _OLD = Statement(
     sa.select(*_CALL)
     .where(
         # Ids sort by the time of their birth: what is young is not looked at.
+        usage.c.response_id >= param("first"),
         usage.c.response_id < param("id"),
         usage.c.at < param("before"),
         usage.c.summed == sa.true(),
@@ -93,25 +95,40 @@ def values(response: Response) -> list[dict[str, Value]]:
         "thread_id": response.thread_id,
         "assistant_id": response.request.assistant_id,
     }
-    return [
-        {
-            **shared,
-            "place": place,
-            "kind": call.kind,
-            "name": call.name,
-            "provider": call.provider,
-            "status": call.status,
-            "input_tokens": call.usage.input_tokens,
-            "cached_tokens": call.usage.cached_tokens,
-            "cache_write_tokens": call.usage.cache_write_tokens,
-            "output_tokens": call.usage.output_tokens,
-            "reasoning_tokens": call.usage.reasoning_tokens,
-            "estimated": call.usage.estimated,
-            "cost": call.cost,
-            "milliseconds": call.milliseconds,
-        }
-        for place, call in enumerate(response.calls)
-    ]
+    return [_row(shared, place, call) for place, call in enumerate(response.calls)]
+
+
+def _apart(calls: Apart) -> list[dict[str, Value]]:
+    shared: dict[str, Value] = {
+        "response_id": calls.id,
+        "organization_id": calls.organization_id,
+        "at": calls.at,
+        "key_id": None,
+        "user_id": None,
+        "thread_id": None,
+        "assistant_id": None,
+    }
+    # What stands in the first place counts as a request.
+    return [_row(shared, place, call) for place, call in enumerate(calls.calls, 1)]
+
+
+def _row(shared: Mapping[str, Value], place: int, call: Call) -> dict[str, Value]:
+    return {
+        **shared,
+        "place": place,
+        "kind": call.kind,
+        "name": call.name,
+        "provider": call.provider,
+        "status": call.status,
+        "input_tokens": call.usage.input_tokens,
+        "cached_tokens": call.usage.cached_tokens,
+        "cache_write_tokens": call.usage.cache_write_tokens,
+        "output_tokens": call.usage.output_tokens,
+        "reasoning_tokens": call.usage.reasoning_tokens,
+        "estimated": call.usage.estimated,
+        "cost": call.cost,
+        "milliseconds": call.milliseconds,
+    }
 
 
 async def record(connection: Connection, rows: list[dict[str, Value]]) -> None:
@@ -129,8 +146,12 @@ class SqlUsage:
         self._database = database
 
     async def add(self, responses: Sequence[Response]) -> None:
-        rows = [row for response in responses for row in values(response)]
+        await self._add([row for response in responses for row in values(response)])
 
+    async def add_apart(self, calls: Sequence[Apart]) -> None:
+        await self._add([row for one in calls for row in _apart(one)])
+
+    async def _add(self, rows: list[dict[str, Value]]) -> None:
         async def work(connection: Connection) -> None:
             await record(connection, rows)
 
@@ -169,8 +190,11 @@ class SqlUsage:
         return await self._database.write(work)
 
     async def forget(self, before: int, most: int) -> int:
-        young = ids.write(ids.RESPONSE, before * 1000, b"")
-        old = await self._database.read(lambda connection: connection.all(_OLD, before=before, id=young, most=most))
+        old: list[Row] = []
+        for prefix in (ids.RESPONSE, ids.SPENDING):
+            young = ids.write(prefix, before * 1000, b"")
+            find = partial(_old, first=f"{prefix}_", id=young, before=before, most=most - len(old))
+            old += await self._database.read(find)
 
         async def work(connection: Connection) -> None:
             await connection.many(_FORGET, [{"response_id": row[0], "place": row[1]} for row in old])
@@ -178,6 +202,10 @@ class SqlUsage:
         if old:
             await self._database.write(work)
         return len(old)
+
+
+async def _old(connection: Connection, **wanted: Value) -> Sequence[Row]:
+    return await connection.all(_OLD, **wanted)
 
 
 async def _rows(connection: Connection, question: Question) -> list[Row]:
