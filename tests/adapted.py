@@ -1,7 +1,6 @@
 """A server over the simulator of an adapter, for every test that takes `adapter`."""
 
 import contextlib
-import socket
 
 import pytest
 from gateway import UPSTREAM_KEY, serving, settings
@@ -25,16 +24,3 @@ async def opened(adapter, upstream, tmp_path):
             return await stack.enter_async_context(serving(settings(tmp_path, upstream, **sections), upstream))
 
         yield open_
-
-
-@pytest.fixture
-async def gateway(opened):
-    return await opened()
-
-
-@pytest.fixture
-def unused_port():
-    """A port where nobody listens: it is taken, and nothing is done with it."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]

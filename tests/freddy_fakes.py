@@ -18,8 +18,8 @@ from freddy.server.ports.approvals import Claim
 from freddy.server.ports.mcp import Configured, Server
 from freddy.server.ports.records import Record
 from freddy.server.ports.repeats import Kept
+from freddy.server.ports.runs import NOTHING, Claimed, Entry, Heard, Held, Pulse, Unread
 from freddy.server.ports.runs import Claim as RunClaim
-from freddy.server.ports.runs import Claimed, Entry, Heard, Pulse
 from freddy.server.ports.stores import ANY_RESPONSE, ANY_THREAD, Page, PlacedItem, ResponseFilter, ThreadFilter
 from freddy.server.ports.tools import Answer, Asker
 
@@ -279,6 +279,11 @@ class MemoryRuns:
         self._runs: dict[str, _KeptRun] = {}
         self._beats: dict[str, int] = {}
         self.logs: dict[str, list[Entry]] = {}
+        self.claims: list[str] = []
+        """Every run that was claimed, in order."""
+        self.unreadable: set[str] = set()
+        self.plans: dict[str, bytes] = {}
+        """What is read in the place of a plan."""
 
     async def put(self, response: Response, plan: bytes, *, worker_id: str | None) -> RunClaim | None:
         await self._memory.reach("put")
@@ -287,11 +292,36 @@ class MemoryRuns:
         self.logs[response.id] = []
         return None if worker_id is None else run.claimed_by(worker_id)
 
-    async def claim(self, worker_id: str, *, most: int) -> Sequence[Claimed]:
+    async def claim(self, worker_id: str, *, most: int, held: Held = NOTHING) -> Sequence[Claimed | Unread]:
         await self._memory.reach("claim")
         free = [run for run in self._runs.values() if run.claim is None and not run.over]
-        free = [run for run in free if run.stop] if most < 1 else free[:most]
-        return [Claimed(run.claimed_by(worker_id), run.response, run.plan, run.stop, run.losses) for run in free]
+        if most < 1:
+            free = [run for run in free if run.stop]
+        else:
+            free = [run for run in free if not self._is_held(run, held)][:most]
+        self.claims += [run.response.id for run in free]
+        return [
+            Unread(run.claimed_by(worker_id), run.losses)
+            if run.response.id in self.unreadable
+            else Claimed(
+                run.claimed_by(worker_id),
+                replace(run.response, status="in_progress" if self.logs[run.response.id] else "queued"),
+                self.plans.get(run.response.id, run.plan),
+                run.stop,
+                run.losses,
+            )
+            for run in free
+        ]
+
+    def _is_held(self, run: "_KeptRun", held: Held) -> bool:
+        response = run.response
+        if response.id in held.runs:
+            return True
+        if run.stop or self.logs[response.id]:
+            return False
+        return (
+            response.organization_id in held.organizations or (response.organization_id, response.key_id) in held.keys
+        )
 
     async def record(self, claim: RunClaim, entry: Entry, items: Mapping[int, items.Item]) -> None:
         await self._memory.reach("record")
@@ -322,6 +352,16 @@ class MemoryRuns:
         assert entry.place == len(log)
         log.append(entry)
         return False
+
+    async def abandon(self, claim: RunClaim, failure: errors.Failure, now: int) -> None:
+        run = self._runs[claim.response_id]
+        if run.claim != claim:
+            raise errors.ClaimLost("Somebody else has it")
+        run.over = True
+        self.logs[claim.response_id] = []
+        kept = self._memory.kept[claim.response_id]
+        ended = replace(kept, status="failed", failure=failure, completed_at=now)
+        self._memory.kept[claim.response_id] = ended
 
     async def release(self, claim: RunClaim, *, lost: bool = False) -> None:
         run = self._runs[claim.response_id]
@@ -510,8 +550,17 @@ class Remembered:
     async def end(self, organization_id: str, key: str, kept: Kept, *, expires_at: int) -> None:
         self._kept[organization_id, key] = (expires_at, kept)
 
-    async def forget(self, organization_id: str, key: str) -> None:
-        self._kept.pop((organization_id, key), None)
+    async def lead(self, organization_id: str, key: str, kept: Kept, *, before: str | None, expires_at: int) -> bool:
+        known = self._kept.get((organization_id, key))
+        if known is None or known[1].response_id != before:
+            return False
+        self._kept[organization_id, key] = (expires_at, kept)
+        return True
+
+    async def forget(self, organization_id: str, key: str, *, before: str | None = None) -> None:
+        known = self._kept.get((organization_id, key))
+        if known is not None and known[1].response_id == before:
+            del self._kept[organization_id, key]
 
     async def expire(self, now: int) -> int:
         gone = [place for place, (expires, _) in self._kept.items() if expires <= now]

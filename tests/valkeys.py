@@ -84,3 +84,11 @@ def shared_valkey() -> Iterator[Valkey]:
     """One for all tests of a worker, started when the first asks for it."""
     with valkey() as server:
         yield server
+
+
+@pytest.fixture(name="valkey")
+def empty_valkey(shared_valkey: Valkey) -> Valkey:
+    """The same with nothing in it."""
+    with shared_valkey.client() as client:
+        client.flushall()
+    return shared_valkey

@@ -1,10 +1,14 @@
 """The whole server behind a socket, in the loop of the test, and the ways to speak with it."""
 
 import asyncio
+import atexit
 import contextlib
 import json
+import shutil
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +23,7 @@ from freddy.server.config import Upstream as UpstreamSettings
 from freddy.server.config import settings as parts
 from freddy.server.core.accounts import ApiKey, Organization, Scope
 from freddy.server.http.websockets import listening
+from freddy.server.stores.sql import files
 from freddy.server.stores.sql.accounts import SqlAccounts
 from freddy.server.stores.sql.engine import Database
 from freddy.server.wiring import House, open_house
@@ -176,6 +181,8 @@ class Gateway:
                 # One that tells nothing before its end may be kept only then.
                 if reply.status_code == 200 and reply.json()["status"] not in ("queued", "in_progress"):
                     return reply.json()
+                # Who asks without a pause keeps it from ending.
+                await asyncio.sleep(0.005)
 
     @contextlib.asynccontextmanager
     async def accounts(self) -> AsyncIterator[SqlAccounts]:
@@ -238,6 +245,7 @@ async def serving(settings: Settings, upstream: Simulator, **options: Any) -> As
     more = options or listening.options(
         max_bytes=settings.server.max_body_bytes, ping_seconds=settings.server.ping_seconds
     )
+    _lay_database(settings.store.database)
     listener = socket.create_server(("127.0.0.1", 0))
     # As the server's own has it: else every reply on a connection that is kept waits 40 ms for the client's system.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -268,6 +276,20 @@ async def serving(settings: Settings, upstream: Simulator, **options: Any) -> As
                 connection.shutdown()
             async with asyncio.timeout(PATIENCE):
                 while state.connections or state.tasks:  # noqa: ASYNC110 uvicorn tells nobody when they are gone
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0.001)
                 for one in server.servers:
                     await one.wait_closed()
+
+
+def _lay_database(place: Path | str) -> None:
+    """Where there is none yet, an empty one with the schema: making that takes longer than most tests."""
+    if isinstance(place, Path) and place.parent.is_dir() and not place.exists():
+        shutil.copy(_empty_database(), place)
+
+
+@cache
+def _empty_database() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="freddy-made-"))
+    atexit.register(shutil.rmtree, folder)
+    files.close_writer(files.open_writer(folder / "freddy.db", throwaway=True, patience=PATIENCE))
+    return folder / "freddy.db"

@@ -286,7 +286,7 @@ class Play:
         """Returns when the server has done with it, whoever heard of that."""
         async with asyncio.timeout(WAIT):
             while run.response_id in _running():  # noqa: ASYNC110 (nobody tells)
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
 
     async def _cancel(self, run: Run, *, racing: bool) -> None:
         assert run.gate is not None
@@ -359,7 +359,7 @@ class Play:
                 await asyncio.sleep(0.01)
             held_ids = {run.response_id for run in self.held}
             while _running() - held_ids:  # noqa: ASYNC110 (nobody tells)
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
 
     def _asked(self, sql: str) -> int:
         with contextlib.closing(sqlite3.connect(self.home / "freddy.db")) as database:

@@ -39,12 +39,6 @@ NOWHERE = "http://127.0.0.1:9/mcp"
 LOCAL = parts.Network(allow_private=("127.0.0.0/8",))
 
 
-@pytest.fixture
-async def server():
-    async with python_server() as server:
-        yield server
-
-
 @promise(187, 188, 191, 193, 195, 196)
 @both
 async def test_a_server_is_called_with_its_secrets_which_are_told_to_nobody_else(
@@ -178,6 +172,28 @@ ALLOWED: list[tuple[Any, list[str]]] = [
     ({"read_only": True}, ["add"]),
     ({"tool_names": ["add", "echo"], "read_only": False}, ["echo"]),
 ]
+WIDER: list[tuple[str, Any]] = [
+    ("allowed_tools", {"include": ["add"]}),
+    ("allowed_tools", {"tool_names": ["add"], "exclude": ["ask"]}),
+    ("require_approval", {"always": {"names": ["add"]}}),
+    ("require_approval", {"allow": ["add"]}),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WIDER, ids=str)
+async def test_what_is_not_understood_of_a_restriction_does_not_widen_it(gateway, upstream, server, name, value):
+    told = await gateway.post("/v1/responses", {"model": "m", "input": "Hi", "tools": [mcp(server, **{name: value})]})
+    assert told.status_code == 400
+    assert told.json()["error"]["param"].startswith(f"tools[0].{name}")
+    assert upstream.calls == []
+
+
+@both
+async def test_a_choice_of_a_tool_that_the_server_does_not_have_is_refused(gateway, upstream, server, dialect):
+    choice = {"type": "mcp", "server_label": mcp(server)["server_label"], "name": "nope"}
+    reply = await gateway.post(*spelled(dialect, tools=[mcp(server)], tool_choice=choice))
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "tool_choice")
+    assert upstream.calls == []
 
 
 @promise(197)
@@ -188,9 +204,8 @@ async def test_a_request_says_which_tools_may_be_seen(gateway, upstream, server,
     response = await gateway.ask(dialect, tools=[mcp(server, allowed_tools=allowed)])
     assert offered(upstream.calls[0].body) == seen
     assert [tool["name"] for tool in item(response, "mcp_list_tools")["tools"]] == seen
-    # What was not offered is nobody's: the model is told so. Where nothing runs here, the caller sees what it called.
-    told = ["function_call_output", "message"] if seen else []
-    assert kinds(response) == ["mcp_list_tools", "function_call", *told]
+    # What was not offered is nobody's: the model is told so.
+    assert kinds(response) == ["mcp_list_tools", "function_call", "function_call_output", "message"]
     assert server.ledger.calls == []
 
 
@@ -310,6 +325,15 @@ async def test_a_server_that_is_not_there_leaves_its_tools_out(gateway, upstream
     assert gone["error"]
     assert there["error"] is None
     assert told.last["response"]["output"][-1]["content"][0]["text"] == "Five."
+
+
+@promise(194)
+@both
+async def test_a_call_of_a_tool_whose_server_is_away_is_not_handed_to_the_caller(gateway, upstream, dialect):
+    upstream.says(Answer(calls()), Answer(text("It is away.")))
+    response = await gateway.ask(dialect, tools=[mcp(NOWHERE, server_label="gone")])
+    assert kinds(response) == ["mcp_list_tools", "function_call", "function_call_output", "message"]
+    assert response["output"][-1]["content"][0]["text"] == "It is away."
 
 
 @promise(194)

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("vector_stores", "functions")]
+sys.path.append(str(Path(__file__).parents[1] / "functions"))
 
 from functions_stage import FunctionServer, verified
 from gateway import DEV_KEY, Gateway, Stream
-from stores_stage import HANDBOOK, Library, library
 
 from mcp_servers import Called, PythonServer, python_server
 from simulators.script import Line
+from stores_stage import HANDBOOK, Library, library
 from upstream import Answer, call, text
 
 __all__ = ["HANDBOOK", "FunctionServer", "Library", "library", "verified"]

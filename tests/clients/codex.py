@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import platform
-import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from mcp_servers import node
+from npm import installed
 
 VERSION = "0.169.0"
 BOUND = 60.0
@@ -181,21 +181,4 @@ def _installed(folder: Path) -> bool:
     npm = Path(node()).parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     command = [node(), str(npm), "install", "--prefix", str(folder), "--no-audit", "--no-fund"]
     command += ["--ignore-scripts", "--omit=dev", f"@openai/codex@{VERSION}"]
-    # Node trusts its own list of authorities, unless it is told to trust the machine's.
-    trusting = {"NODE_USE_SYSTEM_CA": "1"}
-    surroundings = os.environ  # noqa: TID251 npm has its own settings there
-    if "SSL_CERT_FILE" in surroundings:
-        trusting["NODE_EXTRA_CA_CERTS"] = surroundings["SSL_CERT_FILE"]
-    try:
-        done = subprocess.run(
-            command,
-            check=False,
-            timeout=240,
-            cwd=folder,
-            env={**trusting, **surroundings},
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+    return installed(command, folder, seconds=240)

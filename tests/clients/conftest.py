@@ -1,15 +1,10 @@
 """A running server before a simulated vendor of each kind, for clients as people have them."""
 
 import os
-import sys
 from dataclasses import dataclass
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "api"))  # where `gateway` is
 
 import aitronos_client
+import pytest
 from gateway import Gateway, serving, settings
 
 from freddy.server.config import Upstream
@@ -17,6 +12,7 @@ from simulators.chat import Chat
 from simulators.messages import Messages
 from simulators.responses import Responses
 from simulators.server import Simulator
+from stores_stage import library
 
 MODELS = {"compatible": "qwen3", "openai": "gpt-5", "anthropic": "claude-sonnet-4-5"}
 
@@ -101,3 +97,10 @@ async def platform(tmp_path):
     """The platform's published client before a server in local development mode."""
     async with aitronos_client.platform(tmp_path) as platform:
         yield platform
+
+
+@pytest.fixture
+async def shelf(tmp_path):
+    """A server with vector stores."""
+    async with Chat() as vendor, library(tmp_path, vendor) as library_:
+        yield library_

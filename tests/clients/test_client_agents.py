@@ -1,8 +1,6 @@
 """The OpenAI Agents SDK, unmodified, before each kind of vendor: tools, handoffs, sessions, hosted MCP, file search."""
 
 import dataclasses
-import sys
-from pathlib import Path
 
 import pytest
 from agents import (
@@ -18,13 +16,10 @@ from agents import (
     function_tool,
 )
 
-sys.path.append(str(Path(__file__).parents[1] / "vector_stores"))  # where `stores_stage` is
-
-from stores_stage import library
-
 from mcp_servers import python_server
 from promises import promise
 from simulators.script import Answer, call, text
+from stores_stage import library
 
 QUIET = RunConfig(tracing_disabled=True)
 

@@ -3,27 +3,15 @@
 import asyncio
 import base64
 import datetime
-import sys
-from pathlib import Path
 
 import pytest
 from aitronos import Base64FileUpload
 from aitronos.core.api_error import ApiError
 from aitronos.errors.unprocessable_entity_error import UnprocessableEntityError
-
-sys.path.append(str(Path(__file__).parents[1] / "vector_stores"))  # where `stores_stage` is
-
 from aitronos_client import Platform, asynchronous
-from stores_stage import HANDBOOK, LOCAL, MODEL, library
 
-from simulators.chat import Chat
+from stores_stage import HANDBOOK, LOCAL, MODEL
 from upstream import PATIENCE
-
-
-@pytest.fixture
-async def shelf(tmp_path):
-    async with Chat() as vendor, library(tmp_path, vendor) as library_:
-        yield library_
 
 
 @pytest.fixture

@@ -1,27 +1,14 @@
 """OpenAI's own client makes vector stores, fills them and searches them; it checks every answer against its types."""
 
-import sys
-from pathlib import Path
-
 import openai
 import pytest
 from openai.types import VectorStore
 from openai.types.vector_stores import VectorStoreFile, VectorStoreFileBatch
 
-sys.path.append(str(Path(__file__).parents[1] / "vector_stores"))  # where `stores_stage` is
-
-from stores_stage import HANDBOOK, library
-
-from simulators.chat import Chat
+from stores_stage import HANDBOOK
 
 QUICK = 50
 """Milliseconds between two looks."""
-
-
-@pytest.fixture
-async def shelf(tmp_path):
-    async with Chat() as vendor, library(tmp_path, vendor) as library_:
-        yield library_
 
 
 @pytest.fixture

@@ -72,6 +72,14 @@ def test_a_run_is_in_progress_until_it_ends_and_then_counts_its_tokens_and_times
     assert value(metrics, "freddy_first_token_seconds_bucket", **labels, le="0.25") == 1
 
 
+def test_why_a_response_had_to_wait_on_is_counted():
+    metrics = Metrics()
+    for reason in ("limits", "limits", "unreadable"):
+        metrics.gave_back(reason)
+    assert value(metrics, "freddy_background_given_back_total", reason="limits") == 2
+    assert value(metrics, "freddy_background_given_back_total", reason="unreadable") == 1
+
+
 def test_a_run_whose_model_said_nothing_has_no_time_to_its_first_word():
     metrics = Metrics()
     metrics.run_finished(response(), seconds=1, first_delta_seconds=None)

@@ -255,6 +255,11 @@ def test_development_mode_on_a_public_address_is_refused(variable, text):
             "processes that live would take each other for dead",
         ),
         (
+            {"FREDDY_WEBHOOKS_FAILING_DAYS": "7"},
+            "webhooks.failing_days is 7, but must be less than webhooks.kept_days, which is 7: "
+            "what failed is forgotten by then, and no webhook would ever be disabled",
+        ),
+        (
             {"FREDDY_BACKGROUND_AT_ONCE": "0"},
             "background.at_once is 0, but an SQLite database belongs to one process, and what it takes would wait "
             "for ever: set FREDDY_DATABASE to the address of a PostgreSQL database, or at_once to 1 or more",

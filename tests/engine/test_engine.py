@@ -16,6 +16,7 @@ from freddy.server.providers.embedded.child import Address, Limits
 from freddy.server.providers.embedded.engine import Engine
 from freddy.server.providers.embedded.faults import EngineUnavailable
 from freddy.server.providers.embedded.keeper import Choice, Patience
+from freddy_process import alive
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
 BOUND = 30.0
@@ -60,13 +61,6 @@ async def until(condition: Callable[[], bool]) -> None:
 def computed(pid: int) -> int:
     """Processor time used, in hundredths of a second."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 async def test_it_starts_in_the_background_answers_and_leaves_nothing_behind(floor: Choice):

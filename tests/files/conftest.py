@@ -1,42 +1,12 @@
-"""A server in the loop of the test, as the tests of the API have it."""
-
-import contextlib
-import sys
-from pathlib import Path
+"""A server over a scripted upstream that takes small files only."""
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "api"))
-
-from gateway import serving, settings
+from files_stage import staged
 
 from freddy.server.config import settings as parts
-from upstream import Upstream
+from scripted import no_surroundings, opened, upstream
 
-
-@pytest.fixture(autouse=True)
-def _no_surroundings(monkeypatch):
-    for name in ("FREDDY_API_KEY", "FREDDY_BASE_URL", "FREDDY_ORG_ID", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-async def upstream():
-    async with Upstream() as upstream:
-        yield upstream
-        assert upstream.complaints == []
-
-
-@pytest.fixture
-async def opened(upstream, tmp_path):
-    """Opens servers with other settings on one home, each when the one before it has ended."""
-    async with contextlib.AsyncExitStack() as stack:
-
-        async def open_(**changes):
-            await stack.aclose()
-            return await stack.enter_async_context(serving(settings(tmp_path, upstream, **changes), upstream))
-
-        yield open_
+__all__ = ["no_surroundings", "opened", "upstream"]
 
 
 @pytest.fixture
@@ -49,3 +19,10 @@ def blobs(tmp_path):
     """The names of all that is kept in the folder of files."""
     folder = tmp_path / "files"
     return lambda: sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+async def stage(tmp_path):
+    """Files behind the doors."""
+    async with staged(tmp_path) as stage:
+        yield stage

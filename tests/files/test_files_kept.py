@@ -3,17 +3,11 @@
 import asyncio
 
 import pytest
-from files_stage import CALLER, STRANGER, pieces, staged
+from files_stage import CALLER, STRANGER, pieces
 
 from freddy.server.core import errors
 from freddy.server.core.files import Draft
 from freddy.server.ports.stores import FilePage
-
-
-@pytest.fixture
-async def stage(tmp_path):
-    async with staged(tmp_path) as stage:
-        yield stage
 
 
 async def test_an_expired_file_is_unknown_and_a_sweep_removes_its_content(stage):

@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from files_stage import MIB, STRANGER, pdf, staged, word
+from files_stage import MIB, STRANGER, pdf, word
 from msgspec.structs import replace
 
 from freddy.server.core import errors, items
@@ -15,12 +15,6 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 24
 WAV = b"RIFF\x24\0\0\0WAVEfmt "
 READS_ALL = Profile(name="all", provider="stage", images=True, audio=True, files=True)
 READS_TEXT = Profile(name="plain", provider="stage")
-
-
-@pytest.fixture
-async def stage(tmp_path):
-    async with staged(tmp_path) as stage:
-        yield stage
 
 
 def turn(*parts: items.Part, organization_id: str = "org_1") -> Turn:

@@ -18,12 +18,14 @@ from freddy.server.knowledge.extract import Extractor
 from freddy.server.knowledge.files import Files
 from freddy.server.knowledge.indexing import Indexer
 from freddy.server.knowledge.ingestion import Ingestion, Pace
+from freddy.server.knowledge.metering import Meter
 from freddy.server.knowledge.retrieval import Retrieval
 from freddy.server.knowledge.vector_stores import Knowledge, NewFile, NewStore, Quotas
-from freddy.server.ports.embedder import Embedder, Side
+from freddy.server.ports.embedder import Embedder, Side, Spent, unheard
 from freddy.server.stores.blobs.local import LocalBlobs
 from freddy.server.stores.sql.engine import Database
 from freddy.server.stores.sql.uploads import SqlFiles
+from freddy.server.stores.sql.usage import SqlUsage
 from freddy.server.stores.sql.vector_stores import SqlVectorStores
 from freddy.server.world import RandomIds
 from freddy_fakes import FixedClock
@@ -53,10 +55,10 @@ class WordEmbedder:
         self.read: list[str] = []
         self._dimensions = dimensions
 
-    async def dimensions(self) -> int:
+    async def dimensions(self, *, spent: Spent = unheard) -> int:
         return self._dimensions
 
-    async def embed(self, texts: Sequence[str], *, side: Side) -> Sequence[bytes]:
+    async def embed(self, texts: Sequence[str], *, side: Side, spent: Spent = unheard) -> Sequence[bytes]:
         self.asked.set()
         await self.gate.wait()
         if self.faults:
@@ -112,14 +114,22 @@ class Stage:
         self.other = WordEmbedder("stage/other", dimensions=32)
         self.embedders = StageEmbedders(self.embedder, self.other)
         self.pace = pace or Pace(poll_seconds=0.05)
+        self.charged: list[str] = []
+        self.usage = SqlUsage(database)
+        meter = Meter(self.usage, clock=self.clock, ids=RandomIds(), charged=self._charge)
         self.retrieval = Retrieval(
-            stores=self.stores, embedders=self.embedders, clock=self.clock, bounds=bounds or retrieval.Bounds()
+            stores=self.stores,
+            embedders=self.embedders,
+            meter=meter,
+            clock=self.clock,
+            bounds=bounds or retrieval.Bounds(),
         )
         self.indexer = Indexer(
             stores=self.stores,
             files=self.files,
             extractor=Extractor(characters=characters + 1, seconds=30.0, memory_bytes=1024 * MIB),
             embedders=self.embedders,
+            meter=meter,
             bounds=indexing.Bounds(
                 characters=characters, kept_characters=50_000, bytes=quotas.bytes, attempts=3, wait_seconds=0.01
             ),
@@ -130,6 +140,7 @@ class Stage:
             files=self.files,
             embedders=self.embedders,
             retrieval=self.retrieval,
+            meter=meter,
             clock=self.clock,
             ids=RandomIds(),
             quotas=quotas,
@@ -139,6 +150,9 @@ class Stage:
 
     def worker(self, pace: Pace | None = None) -> Ingestion:
         return Ingestion(stores=self.stores, indexer=self.indexer, clock=self.clock, pace=pace or self.pace)
+
+    async def _charge(self, organization_id: str) -> None:
+        self.charged.append(organization_id)
 
     def _wake(self) -> None:
         self.ingestion.wake()

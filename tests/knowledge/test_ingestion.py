@@ -16,12 +16,6 @@ FOXES = "Foxes are red. They rest in burrows during the winter."
 LONG = " ".join(f"Sentence number {number} tells about badgers." for number in range(400))
 
 
-@pytest.fixture
-async def stage(tmp_path):
-    async with staged(tmp_path) as stage:
-        yield stage
-
-
 async def test_a_file_is_indexed_and_its_text_can_be_read_again(stage):
     file = await stage.upload("# Foxes\n\n" + FOXES, "foxes.md")
     store = await stage.store(NewFile(file.id, {"year": 2024.0, "kind": "mammal"}))

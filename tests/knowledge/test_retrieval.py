@@ -23,12 +23,6 @@ ANIMALS = {
 }
 
 
-@pytest.fixture
-async def stage(tmp_path):
-    async with staged(tmp_path) as stage:
-        yield stage
-
-
 def spec(*store_ids, **fields):
     return toolspec.FileSearch(vector_store_ids=store_ids, data=Raw(b"{}"), **fields)
 

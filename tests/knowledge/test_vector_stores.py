@@ -15,12 +15,6 @@ FOXES = "Foxes are red. They rest in burrows during the winter."
 DAY = 86_400
 
 
-@pytest.fixture
-async def stage(tmp_path):
-    async with staged(tmp_path) as stage:
-        yield stage
-
-
 async def test_a_store_is_made_with_what_is_said_of_it_and_the_usual_embedder(stage):
     store = await stage.knowledge.create(
         CALLER,

@@ -8,9 +8,10 @@ from typing import Any
 
 from gateway import Gateway
 
+from callers import OURS, caller
 from freddy.server.accounts.audit import Audit
 from freddy.server.core import errors, items
-from freddy.server.core.accounts import SCOPES, Caller
+from freddy.server.core.accounts import Caller
 from freddy.server.core.mcp_configurations import Change
 from freddy.server.http.routes.mcp_configurations import McpConfigurationRoutes
 from freddy.server.ports.mcp import McpServers, Server
@@ -26,7 +27,7 @@ from freddy.server.stores.sql.records import SqlRecords
 from freddy.server.world import RandomIds, SystemClock
 from freddy_fakes import CountingIds, FixedClock
 
-OURS, THEIRS = "org_ours", "org_theirs"
+THEIRS = "org_theirs"
 URL = "https://mcp.example.com/mcp"
 KEY = "secret-key-0123456789"
 TOKEN = "secret-token-0123456789"
@@ -98,17 +99,6 @@ class Stage:
 
     async def _changed(self, caller: Any, action: Any, kind: Any, before: Any, after: Any) -> None:
         self.changes.append((action, kind, before and before.data, after and after.data))
-
-
-def caller(organization: str = OURS, user: str | None = None, *, sees_all: bool = False, **more: Any) -> Caller:
-    return Caller(
-        organization,
-        more.pop("reach", (organization,)),
-        frozenset(SCOPES),
-        None if user else "key_1",
-        user,
-        None if sees_all else user,
-    )
 
 
 @contextlib.asynccontextmanager

@@ -5,9 +5,10 @@ import logging
 
 import msgspec
 import pytest
-from mcp_configurations_stage import HEADER, KEY, OURS, SECRETS, THEIRS, TOKEN, URL, Stage, caller
+from mcp_configurations_stage import HEADER, KEY, SECRETS, THEIRS, TOKEN, URL, Stage
 from msgspec.structs import replace
 
+from callers import OURS, caller
 from freddy.server.core import errors
 from freddy.server.core.mcp_configurations import (
     REDACTED,
@@ -22,7 +23,7 @@ from freddy.server.core.mcp_configurations import (
 from freddy.server.core.toolspec import Approval, Which
 from freddy.server.ports.mcp import Configured, Server
 from freddy.server.resources.base import Listing
-from freddy.server.resources.mcp_configurations import reseal
+from freddy.server.resources.resealing import Resealed, SealedRecords, of_mcp_configurations, reseal
 from freddy.server.resources.sample_mcp_configurations import SampleMcpConfigurations
 from freddy.server.sealing import AesSealer
 from freddy.server.stores.sql.engine import Database
@@ -246,7 +247,8 @@ async def test_another_secret_key_can_be_the_first(stage: Stage, tmp_path):
     await stage.configurations.change(caller(), lost.id, Change(credentials=Credentials(token=TOKEN), headers={}))
     plain = await stage.made(name="Plain")
     both = AesSealer((new, old), file=tmp_path / "none")
-    assert await reseal(stage.records, sealer=both, organization_ids=[OURS, THEIRS]) == (1, [(OURS, lost.id)])
+    rows = SealedRecords(stage.records, "mcp_configuration", organization_ids=[OURS, THEIRS])
+    assert await reseal(rows, of_mcp_configurations(), both) == Resealed(1, [(OURS, lost.id)])
     stage.configurations = stage.opened(sealer=AesSealer((new,), file=tmp_path / "none"))
     assert await headers(stage, kept.id) == {"Authorization": f"Bearer {TOKEN}", "X-Team": HEADER}
     assert (await stage.configurations.get(caller(), plain.id)).version == 1

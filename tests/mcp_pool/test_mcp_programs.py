@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import sys
-from pathlib import Path
 
 import pytest
 from mcp_stage import pool, text
@@ -13,17 +12,10 @@ from mcp_stage import pool, text
 from freddy.server.core import errors
 from freddy.server.ports.mcp import Server
 from freddy.server.tools.mcp.terms import Program
+from freddy_process import alive
 from mcp_servers import ledger_lines, python_program
 
 STAGE = Server(organization_id="org_one", program="stage")
-
-
-def alive(pid: int) -> bool:
-    """Whether it runs: what ended and was not waited for by its parent does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 async def wait_gone(pid: int) -> None:

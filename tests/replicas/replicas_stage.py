@@ -11,12 +11,12 @@ from typing import Any, Self
 
 import httpx2
 from moto.server import ThreadedMotoServer
-from stores_stage import Hashes
 
 from databases import PostgresServer, postgres_server
 from freddy_process import BOUND, Served, environment, serving
 from freddy_upstream import Upstream
 from simulators.aside import Aside
+from stores_stage import Hashes
 from valkeys import Valkey, valkey
 
 BUCKET = "freddys"

@@ -3,7 +3,7 @@
 import pytest
 
 from freddy.server.core.accounts import SCOPES
-from freddy.server.dialects.freddy import rules as wire
+from freddy.server.dialects.freddy import rule_views as views
 
 PATH = "/v1/rules"
 OWNED = "/v1/organizations/org_local/rules"
@@ -325,7 +325,7 @@ async def test_an_odd_query_is_refused_by_name(gateway, query, param):
 async def test_a_long_content_is_shown_in_part_by_lists(gateway):
     await made(gateway, content="x" * 50_000)
     [one] = (await gateway.get(PATH)).json()["data"]
-    assert (len(one["content_preview"]), one["content_length"]) == (wire.PREVIEW, 50_000)
+    assert (len(one["content_preview"]), one["content_length"]) == (views.PREVIEW, 50_000)
 
 
 async def test_a_rule_is_copied(gateway):

@@ -21,8 +21,7 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture
 def url(postgres: PostgresServer) -> str:
     name = f"served_{os.getpid()}"
-    postgres.say(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    postgres.say(f"CREATE DATABASE {name}")
+    postgres.renew(name)
     return postgres.url(name, password="hunter2")
 
 

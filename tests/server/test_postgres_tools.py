@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,9 +17,6 @@ from freddy_process import BOUND, Served, serving, wait_until
 from simulators.aside import Aside
 from simulators.chat import Chat
 from simulators.script import Answer, Call, call, text
-
-sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("vector_stores", "api", "functions")]
-
 from stores_stage import Hashes
 
 KEY = "sk-frdy-development-key-of-this-test"

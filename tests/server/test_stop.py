@@ -97,6 +97,8 @@ def test_who_follows_what_goes_on_elsewhere_is_not_told_that_it_ended(tmp_path: 
                     answer.read()
             upstream.release()
             assert server.wait_ended() == 0
+            # It was broken off on purpose: there is nothing for an operator to look into.
+            assert [one for one in server.events() if one["level"] == "error"] == []
         with serving(tmp_path / "home", **variables) as server, server.client() as client:
             followed = client.get(f"{path}/{queued['id']}?stream=true").text
             events = stream_events(followed.removesuffix("data: [DONE]\n\n"))

@@ -30,8 +30,7 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture
 def url(postgres: PostgresServer) -> str:
     name = f"shared_{os.getpid()}"
-    postgres.say(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    postgres.say(f"CREATE DATABASE {name}")
+    postgres.renew(name)
     return postgres.url(name)
 
 
@@ -143,7 +142,8 @@ def test_a_renewal_refuses_nobody(tmp_path: Path, variables: dict[str, str]):
             """One connection for each request, and one for all."""
             statuses = []
             with server.client() as kept:
-                while not over.is_set():
+                # A pause, so that those who come have time to start.
+                while not over.wait(0.02):
                     statuses.append(kept.post("/v1/responses", json=ASKED).status_code)
                     with server.client() as new:
                         statuses.append(new.get("/health/ready").status_code)

@@ -1,6 +1,6 @@
 """Opens every adapter of `Signals`, for its suite to run against."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -9,16 +9,9 @@ from freddy.server.stores.signals.memory import MemorySignals
 from freddy.server.stores.signals.redis import RedisSignals
 from freddy.server.world import RandomIds
 from freddy_process import BOUND
-from valkeys import Valkey, shared_valkey
+from valkeys import empty_valkey, shared_valkey
 
-__all__ = ["shared_valkey"]
-
-
-@pytest.fixture
-def valkey(shared_valkey: Valkey) -> Iterator[Valkey]:
-    with shared_valkey.client() as client:
-        client.flushall()
-    return shared_valkey
+__all__ = ["empty_valkey", "shared_valkey"]
 
 
 @pytest.fixture(params=["memory", "redis"])

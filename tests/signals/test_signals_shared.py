@@ -152,7 +152,9 @@ async def test_a_user_who_may_not_use_the_channels_is_told_why(caplog) -> None:
     with valkey() as server:
         with server.client() as client:
             client.acl_setuser("small", enabled=True, passwords=["+pw"], commands=["+@all"], keys=["*"])
-        async with opened(f"{server.url}?username=small&password=pw") as signals, signals.hear("t") as hearing:
+        url = f"{server.url}?username=small&password=pw"
+        # Who hears waits so long for a channel that it never gets.
+        async with opened(url, timeout_seconds=10.0) as signals, signals.hear("t") as hearing:
             await missed(hearing)
     assert "permission" in caplog.records[0].reason.lower()
 

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from stores_stage import HANDBOOK
 
 from promises import promise
+from stores_stage import HANDBOOK
 from upstream import Answer, call, text
 
 QUESTION = "How long does a refund take?"

@@ -5,9 +5,9 @@ import asyncio
 from hypothesis import HealthCheck, given
 from hypothesis import settings as sizes
 from hypothesis import strategies as st
-from stores_stage import LOCAL, MODEL, library
 
 from freddy.server.config import settings as parts
+from stores_stage import LOCAL, MODEL, library
 from upstream import PATIENCE
 
 PATH = f"/v1/organizations/{LOCAL}/vector-stores"

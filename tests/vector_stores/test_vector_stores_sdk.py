@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from stores_stage import HANDBOOK
 
 import freddy
+from stores_stage import HANDBOOK
 
 QUICK = {"seconds": 60.0, "poll_seconds": 0.02}
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from gateway import DEV_KEY, Gateway, serving, settings
 from msgspec.structs import replace
 
@@ -130,3 +131,10 @@ async def library(home: Path, upstream: Simulator, **changes: Any) -> AsyncItera
             yield Library(gateway, embedder)
             embedder.held.set()
         assert embedder.complaints == []
+
+
+@pytest.fixture
+async def shelf(upstream: Simulator, tmp_path: Path) -> AsyncIterator[Library]:
+    """For the tests of a folder whose `conftest` takes it."""
+    async with library(tmp_path, upstream) as library_:
+        yield library_

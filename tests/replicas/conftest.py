@@ -1,6 +1,0 @@
-"""Where `stores_stage` is found."""
-
-import sys
-from pathlib import Path
-
-sys.path.append(str(Path(__file__).parents[1] / "vector_stores"))
