@@ -54,8 +54,10 @@ def definition(dialect: Dialect) -> list[str]:
     statements: list[str] = []
     for table in metadata.sorted_tables:
         statements.append(str(CreateTable(table).compile(dialect=dialect)))
-        ordered = sorted(table.indexes, key=lambda index: str(index.name))
-        statements += [str(CreateIndex(index).compile(dialect=dialect)) for index in ordered]
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            # The tables say it for SQLite alone: to say it for PostgreSQL, too, its dialect is loaded at every start.
+            index.dialect_options[dialect.name]["where"] = index.dialect_options["sqlite"]["where"]
+            statements.append(str(CreateIndex(index).compile(dialect=dialect)))
     return statements
 
 

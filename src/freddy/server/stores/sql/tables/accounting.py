@@ -34,7 +34,7 @@ usage = sa.Table(
     sqlite_with_rowid=False,
 )
 UNSUMMED = sa.text("NOT summed")
-sa.Index("ix_usage_unsummed", usage.c.organization_id, sqlite_where=UNSUMMED, postgresql_where=UNSUMMED)
+sa.Index("ix_usage_unsummed", usage.c.organization_id, sqlite_where=UNSUMMED)
 
 # The same, added up by the `hour`, `day` and `month` (its `span`) that begins at `start`, in Unix seconds of UTC. Empty
 # strings stand for what is not there; the spans `… of all` have no keys and users. `requests` counts responses: at the

@@ -31,7 +31,6 @@ sa.Index(
     threads.c.pinned_at,
     threads.c.id,
     sqlite_where=PINNED,
-    postgresql_where=PINNED,
 )
 OWNED = threads.c.user_id.is_not(None)
 sa.Index(
@@ -41,7 +40,6 @@ sa.Index(
     threads.c.created_at,
     threads.c.id,
     sqlite_where=OWNED,
-    postgresql_where=OWNED,
 )
 
 # What was added to a thread, in the order in which it was: a response that succeeded, or items put there by hand.
@@ -107,9 +105,8 @@ sa.Index(
     responses.c.thread_id,
     responses.c.seq,
     sqlite_where=THREADED,
-    postgresql_where=THREADED,
 )
-sa.Index("ix_responses_unfinished", responses.c.status, sqlite_where=UNFINISHED, postgresql_where=UNFINISHED)
+sa.Index("ix_responses_unfinished", responses.c.status, sqlite_where=UNFINISHED)
 
 # `owner_id` is a response or an entry put into a thread by hand. `direction` is `in` or `out`; `position` counts from
 # 0 in each. `data` is the JSON of the core item. What is `hidden` was edited away or branched off: its response still

@@ -28,21 +28,18 @@ sa.Index(
     "ix_webhook_deliveries_due",
     webhook_deliveries.c.next_at,
     sqlite_where=UNDELIVERED,
-    postgresql_where=UNDELIVERED,
 )
 sa.Index(
     "ix_webhook_deliveries_undelivered",
     webhook_deliveries.c.webhook_id,
     webhook_deliveries.c.next_at,
     sqlite_where=UNDELIVERED,
-    postgresql_where=UNDELIVERED,
 )
 DELIVERY_OVER = webhook_deliveries.c.ended_at.is_not(None)
 sa.Index(
     "ix_webhook_deliveries_ended_at",
     webhook_deliveries.c.ended_at,
     sqlite_where=DELIVERY_OVER,
-    postgresql_where=DELIVERY_OVER,
 )
 sa.Index(
     "ix_webhook_deliveries_over",
@@ -50,5 +47,4 @@ sa.Index(
     webhook_deliveries.c.status,
     webhook_deliveries.c.ended_at,
     sqlite_where=DELIVERY_OVER,
-    postgresql_where=DELIVERY_OVER,
 )

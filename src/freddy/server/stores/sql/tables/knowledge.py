@@ -43,11 +43,10 @@ sa.Index(
     vector_stores.c.created_at,
     vector_stores.c.id,
     sqlite_where=STANDING,
-    postgresql_where=STANDING,
 )
-sa.Index("ix_vector_stores_deleted", vector_stores.c.number, sqlite_where=DELETED, postgresql_where=DELETED)
+sa.Index("ix_vector_stores_deleted", vector_stores.c.number, sqlite_where=DELETED)
 PASSING = vector_stores.c.expires_at.is_not(None)
-sa.Index("ix_vector_stores_expires_at", vector_stores.c.expires_at, sqlite_where=PASSING, postgresql_where=PASSING)
+sa.Index("ix_vector_stores_expires_at", vector_stores.c.expires_at, sqlite_where=PASSING)
 
 # `begun` tells the times apart that the file was put in line; `attempts` counts how often somebody took it since then,
 # and `leased_until` is how long it is theirs.
@@ -83,14 +82,12 @@ sa.Index(
     vector_store_files.c.created_at,
     vector_store_files.c.file_id,
     sqlite_where=WAITING,
-    postgresql_where=WAITING,
 )
 BATCHED = vector_store_files.c.batch_id.is_not(None)
 sa.Index(
     "ix_vector_store_files_batch_id",
     vector_store_files.c.batch_id,
     sqlite_where=BATCHED,
-    postgresql_where=BATCHED,
 )
 vector_store_batches = sa.Table(
     "vector_store_batches",
@@ -122,7 +119,7 @@ vector_segments = sa.Table(
     sqlite_autoincrement=True,
 )
 DEAD = sa.text("dead")
-sa.Index("ix_vector_segments_dead", vector_segments.c.number, sqlite_where=DEAD, postgresql_where=DEAD)
+sa.Index("ix_vector_segments_dead", vector_segments.c.number, sqlite_where=DEAD)
 
 # The vectors of a segment one behind the other: a row that is changed is written again as a whole, these never are.
 vector_blobs = sa.Table(

@@ -21,5 +21,5 @@ files = sa.Table(
     sa.Index(None, "organization_id", "id"),
 )
 EXPIRING = files.c.expires_at.is_not(None)
-sa.Index("ix_files_expires_at", files.c.expires_at, sqlite_where=EXPIRING, postgresql_where=EXPIRING)
+sa.Index("ix_files_expires_at", files.c.expires_at, sqlite_where=EXPIRING)
 orphan_blobs = sa.Table("orphan_blobs", metadata, sa.Column("name", sa.Text, primary_key=True))

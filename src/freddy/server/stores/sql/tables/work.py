@@ -24,9 +24,9 @@ runs = sa.Table(
 QUEUED = sa.text("worker_id IS NULL AND ended_at IS NULL")
 PERFORMED = sa.text("worker_id IS NOT NULL AND ended_at IS NULL")
 OVER = sa.text("ended_at IS NOT NULL")
-sa.Index("ix_runs_queued", runs.c.seq, sqlite_where=QUEUED, postgresql_where=QUEUED)
-sa.Index("ix_runs_performed", runs.c.worker_id, sqlite_where=PERFORMED, postgresql_where=PERFORMED)
-sa.Index("ix_runs_over", runs.c.ended_at, sqlite_where=OVER, postgresql_where=OVER)
+sa.Index("ix_runs_queued", runs.c.seq, sqlite_where=QUEUED)
+sa.Index("ix_runs_performed", runs.c.worker_id, sqlite_where=PERFORMED)
+sa.Index("ix_runs_over", runs.c.ended_at, sqlite_where=OVER)
 
 # What happened in a run, in batches. `fence` is that of the claim with which a batch was written; the rest is
 # `ports.runs.Entry`.
