@@ -1,9 +1,24 @@
-"""The agent loop as data: what `decide` answers, and what `apply` changes."""
+"""The agent loop as data: what `decide` answers, and what events change."""
+
+from typing import get_args
 
 import pytest
 from msgspec.structs import replace
 
-from freddy.server.core import attempt, errors, events, items, offers, pricing, request, run, toolspec, turn
+from freddy.server.core import (
+    attempt,
+    deciding,
+    errors,
+    events,
+    folding,
+    items,
+    offers,
+    pricing,
+    request,
+    run,
+    toolspec,
+    turn,
+)
 from freddy.server.core.calls import Call
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Usage
@@ -37,7 +52,7 @@ def a_run(**asked) -> run.Run:
 
 def after(a: run.Run, *happened: events.Event) -> run.Run:
     for event in happened:
-        a = run.apply(a, event)
+        a = folding.fold(a, (event,))
     return a
 
 
@@ -59,7 +74,7 @@ def test_a_fresh_run_asks_the_model_everything_that_was_requested():
         live=True,
         cache_key="thrd_1",
     )
-    assert run.decide(begun) == run.CallModel(
+    assert deciding.decide(begun) == deciding.CallModel(
         turn.Turn(
             model="vendor-name",
             items=(EARLIER, QUESTION),
@@ -80,8 +95,8 @@ def test_a_fresh_run_asks_the_model_everything_that_was_requested():
 
 def test_a_run_whose_turn_did_not_end_asks_again_with_what_was_kept():
     begun = after(a_run(), events.ItemDone(0, ANSWER))
-    step = run.decide(begun)
-    assert isinstance(step, run.CallModel)
+    step = deciding.decide(begun)
+    assert isinstance(step, deciding.CallModel)
     assert step.turn.items == (EARLIER, QUESTION, ANSWER)
 
 
@@ -98,7 +113,7 @@ def test_how_the_turn_ended_is_how_the_response_ends(finish, status, reason):
     begun = a_run()
     used = Usage(input_tokens=3, output_tokens=2)
     ended = after(begun, events.ItemDone(0, ANSWER), events.TurnDone(finish, used, "exact-name"))
-    assert run.decide(ended) == run.Finish(
+    assert deciding.decide(ended) == deciding.Finish(
         replace(
             begun.response,
             status=status,
@@ -112,8 +127,8 @@ def test_how_the_turn_ended_is_how_the_response_ends(finish, status, reason):
 
 
 def test_a_model_that_does_not_tell_its_name_is_called_what_was_asked_for():
-    step = run.decide(after(a_run(), events.TurnDone("stop")))
-    assert isinstance(step, run.Finish)
+    step = deciding.decide(after(a_run(), events.TurnDone("stop")))
+    assert isinstance(step, deciding.Finish)
     assert step.response.model == "asked"
 
 
@@ -121,7 +136,7 @@ def test_a_failure_ends_the_run_with_what_was_kept():
     begun = a_run()
     ended = after(begun, events.ItemDone(0, ANSWER), events.Failed(FAILURE))
     calls = (Call(kind="model", name="vendor-name", provider="", status="failed", cost=0),)
-    assert run.decide(ended) == run.Finish(
+    assert deciding.decide(ended) == deciding.Finish(
         replace(begun.response, status="failed", output=(ANSWER,), failure=FAILURE, calls=calls)
     )
 
@@ -130,12 +145,14 @@ def test_cancelling_ends_the_run_with_what_was_kept():
     begun = a_run()
     ended = after(begun, events.ItemDone(0, ANSWER), events.Cancelled())
     calls = (Call(kind="model", name="vendor-name", provider="", status="cancelled", cost=0),)
-    assert run.decide(ended) == run.Finish(replace(begun.response, status="cancelled", output=(ANSWER,), calls=calls))
+    assert deciding.decide(ended) == deciding.Finish(
+        replace(begun.response, status="cancelled", output=(ANSWER,), calls=calls)
+    )
 
 
 def test_an_answer_cut_by_length_that_is_then_cancelled_has_no_incomplete_reason():
-    step = run.decide(after(a_run(), events.TurnDone("length"), events.Cancelled()))
-    assert isinstance(step, run.Finish)
+    step = deciding.decide(after(a_run(), events.TurnDone("length"), events.Cancelled()))
+    assert isinstance(step, deciding.Finish)
     assert (step.response.status, step.response.incomplete_reason) == ("cancelled", None)
 
 
@@ -152,27 +169,40 @@ def test_the_usage_of_turns_adds_up():
 def test_a_later_turn_may_say_what_the_limit_leaves_and_at_least_one_token(spent, left):
     calls = (Call(kind="model", name="m", provider="p", status="completed", usage=Usage(output_tokens=spent)),)
     begun = replace(a_run(max_output_tokens=50), calls=calls)
-    step = run.decide(begun)
-    assert isinstance(step, run.CallModel)
+    step = deciding.decide(begun)
+    assert isinstance(step, deciding.CallModel)
     assert step.turn.max_output_tokens == left
 
 
-@pytest.mark.parametrize(
-    "event",
-    [
-        events.Created(a_run().response),
-        events.InProgress(a_run().response),
-        events.ItemAdded(0, ANSWER),
-        events.PartAdded(0, "msg_out", 0, items.Text("")),
-        events.TextDelta(0, "msg_out", 0, "Hello"),
-        events.TextDone(0, "msg_out", 0, "Hello"),
-        events.ArgumentsDelta(0, "fc_1", "{"),
-        events.Finished(a_run().response),
-    ],
-    ids=lambda event: type(event).__name__,
-)
-def test_only_recorded_events_change_a_run(event):
-    assert run.apply(a_run(), event) == a_run()
+# They only tell how it goes.
+TELLING = {
+    events.Created,
+    events.Queued,
+    events.InProgress,
+    events.ItemAdded,
+    events.PartAdded,
+    events.TextDelta,
+    events.TextDone,
+    events.AnnotationAdded,
+    events.RefusalDelta,
+    events.RefusalDone,
+    events.PartDone,
+    events.ReasoningPartAdded,
+    events.ReasoningDelta,
+    events.ReasoningDone,
+    events.ReasoningPartDone,
+    events.ArgumentsDelta,
+    events.ArgumentsDone,
+    events.CallProgress,
+    events.Finished,
+}
+
+
+def test_every_event_changes_a_run_or_only_tells_how_it_goes():
+    assert set(get_args(events.Event)) == folding.CHANGING | TELLING
+    assert not folding.CHANGING & TELLING
+    told = [events.TextDelta(0, "msg_out", 0, "Hello"), events.ArgumentsDelta(0, "fc_1", "{")]
+    assert folding.fold(a_run(), told) == a_run()
 
 
 def test_applying_leaves_the_run_before_as_it_was():
@@ -186,14 +216,14 @@ def test_what_a_turn_cost_is_counted_at_the_price_of_who_answered():
     used = Usage(input_tokens=1_000, output_tokens=100, cached_tokens=400, cache_write_tokens=100)
     tried = (attempt.Attempt("first", "m", 0.5, "provider_unavailable", 503), attempt.Attempt("second", "m", 1.0))
     choice = events.Choice("second", price, ("seed has no effect",), tried)
-    ended = run.decide(after(a_run(), events.ItemDone(0, ANSWER), events.TurnDone("stop", used, "m", choice)))
-    assert isinstance(ended, run.Finish)
+    ended = deciding.decide(after(a_run(), events.ItemDone(0, ANSWER), events.TurnDone("stop", used, "m", choice)))
+    assert isinstance(ended, deciding.Finish)
     assert ended.response.cost == pytest.approx((500 * 2 + 400 * 0.5 + 100 * 4 + 100 * 10) / 1e6)
     assert (ended.response.provider, ended.response.attempts) == ("second", tried)
     assert ended.response.warnings == ("seed has no effect",)
 
 
 def test_a_run_whose_price_nobody_knows_has_no_cost():
-    ended = run.decide(after(a_run(), events.TurnDone("stop", Usage(input_tokens=1), "m", events.Choice("p"))))
-    assert isinstance(ended, run.Finish)
+    ended = deciding.decide(after(a_run(), events.TurnDone("stop", Usage(input_tokens=1), "m", events.Choice("p"))))
+    assert isinstance(ended, deciding.Finish)
     assert ended.response.cost is None

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from freddy.server.core import errors, events, items, offers, request, run, toolspec
+from freddy.server.core import deciding, errors, events, folding, items, offers, request, run, toolspec
 from freddy.server.core.response import Response
 from freddy.server.core.usage import Usage
 
@@ -46,23 +46,23 @@ def turned(a: run.Run, *said: items.Item, used: int = 1) -> run.Run:
     place = len(a.output)
     for index, item in enumerate(said, place):
         open_ = isinstance(item, items.HostedCall) and item.status == "in_progress"
-        a = run.apply(a, events.Called(index, item) if open_ else events.ItemDone(index, item))
-    return run.apply(a, events.TurnDone("tool_calls", Usage(1, used), began=place))
+        a = folding.fold(a, [events.Called(index, item) if open_ else events.ItemDone(index, item)])
+    return folding.fold(a, [events.TurnDone("tool_calls", Usage(1, used), began=place)])
 
 
 def worked(a: run.Run, *said: items.Item) -> run.Run:
     """After tools have said this: a hosted call takes its place, an output the next."""
     for item in said:
         places = [place for place, other in enumerate(a.output) if other.id == item.id]
-        a = run.apply(a, events.ItemDone(places[0] if places else len(a.output), item))
+        a = folding.fold(a, [events.ItemDone(places[0] if places else len(a.output), item)])
     return a
 
 
 def test_tools_that_are_not_known_are_looked_up_first():
     fresh = replace(begun(), opened=False)
-    assert run.decide(fresh) == run.OpenTools()
-    assert isinstance(run.decide(run.apply(fresh, events.ToolsOpened(ALL))), run.CallModel)
-    assert run.apply(fresh, events.ToolsOpened((OWN,))).offers == (OWN,)
+    assert deciding.decide(fresh) == deciding.OpenTools()
+    assert isinstance(deciding.decide(folding.fold(fresh, [events.ToolsOpened(ALL)])), deciding.CallModel)
+    assert folding.fold(fresh, [events.ToolsOpened((OWN,))]).offers == (OWN,)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_tools_that_are_not_known_are_looked_up_first():
     ],
 )
 def test_calls_of_tools_that_run_here_are_answered(said, waiting):
-    assert run.decide(turned(begun(), *said)) == run.CallTools(waiting)
+    assert deciding.decide(turned(begun(), *said)) == deciding.CallTools(waiting)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_calls_of_tools_that_run_here_are_answered(said, waiting):
     ],
 )
 def test_the_model_goes_on_when_all_it_called_was_answered(said, did):
-    step = run.decide(worked(turned(begun(), *said), *did))
-    assert isinstance(step, run.CallModel)
+    step = deciding.decide(worked(turned(begun(), *said), *did))
+    assert isinstance(step, deciding.CallModel)
     calls = [item.call_id for item in step.turn.items if isinstance(item, items.FunctionCall)]
     outputs = [item.call_id for item in step.turn.items if isinstance(item, items.FunctionOutput)]
     assert sorted(calls) == sorted(outputs)
@@ -111,8 +111,8 @@ def test_the_model_goes_on_when_all_it_called_was_answered(said, did):
     ],
 )
 def test_a_turn_that_leaves_nothing_to_do_here_is_the_last(said, did, status):
-    step = run.decide(worked(turned(begun(), *said), *did))
-    assert isinstance(step, run.Finish)
+    step = deciding.decide(worked(turned(begun(), *said), *did))
+    assert isinstance(step, deciding.Finish)
     assert step.response.status == status
 
 
@@ -122,8 +122,8 @@ def test_a_turn_that_leaves_nothing_to_do_here_is_the_last(said, did, status):
 )
 def test_no_more_is_called_than_may_be(limit, made, refused):
     several = [replace(CALL_ADD, id=f"fc_{number}", call_id=f"call_{number}") for number in range(3)]
-    step = run.decide(turned(begun(max_tool_calls=limit), *several))
-    assert isinstance(step, run.CallTools)
+    step = deciding.decide(turned(begun(max_tool_calls=limit), *several))
+    assert isinstance(step, deciding.CallTools)
     assert (len(step.calls), len(step.refused)) == (made, refused)
 
 
@@ -145,8 +145,8 @@ def test_what_must_be_called_must_be_called_once_and_what_may_not_is_not_offered
     a = begun(tool_choice=asked, max_tool_calls=2)
     told = []
     for number in range(3):
-        step = run.decide(a)
-        assert isinstance(step, run.CallModel)
+        step = deciding.decide(a)
+        assert isinstance(step, deciding.CallModel)
         told.append(step.turn.tool_choice)
         call = replace(CALL_ADD, id=f"fc_{number}", call_id=f"call_{number}")
         a = worked(turned(a, call), answer(call))
@@ -156,46 +156,46 @@ def test_what_must_be_called_must_be_called_once_and_what_may_not_is_not_offered
 def test_a_model_that_calls_on_though_it_may_not_is_stopped_after_one_more_turn():
     a = begun(max_tool_calls=1)
     for number in range(3):
-        assert isinstance(run.decide(a), run.CallModel)
+        assert isinstance(deciding.decide(a), deciding.CallModel)
         call = replace(CALL_ADD, id=f"fc_{number}", call_id=f"call_{number}")
         a = worked(turned(a, call), answer(call))
-    assert isinstance(run.decide(a), run.Finish)
+    assert isinstance(deciding.decide(a), deciding.Finish)
 
 
 @pytest.mark.parametrize(
     ("used", "limit", "status"), [(5, 10, None), (10, 10, "incomplete"), (12, 10, "incomplete"), (10, None, None)]
 )
 def test_where_no_room_is_left_for_an_answer_the_response_is_incomplete(used, limit, status):
-    step = run.decide(worked(turned(begun(max_output_tokens=limit), CALL_ADD, used=used), answer(CALL_ADD)))
+    step = deciding.decide(worked(turned(begun(max_output_tokens=limit), CALL_ADD, used=used), answer(CALL_ADD)))
     if status is None:
-        assert isinstance(step, run.CallModel)
+        assert isinstance(step, deciding.CallModel)
         assert step.turn.max_output_tokens == (None if limit is None else limit - used)
     else:
-        assert isinstance(step, run.Finish)
+        assert isinstance(step, deciding.Finish)
         assert (step.response.status, step.response.incomplete_reason) == ("incomplete", "max_output_tokens")
 
 
 def test_what_was_approved_or_denied_is_settled_before_the_model_is_asked():
-    settle = run.decide(begun(USER, ASK_TOOL, given=answers(ASK_TOOL)))
-    assert settle == run.Settle((run.Settled(ASK_TOOL, True, None),))
-    denied = run.decide(begun(USER, CALL_CAREFUL, ASK_CAREFUL, given=answers(ASK_CAREFUL, approve=False)))
-    assert denied == run.Settle((run.Settled(ASK_CAREFUL, False, "No"),))
-    called = run.decide(begun(USER, CALL_CAREFUL, ASK_CAREFUL, given=answers(ASK_CAREFUL)))
-    assert called == run.CallTools((CALL_CAREFUL,))
-    read = run.decide(begun(USER, ASK_TOOL, given=answers(ASK_TOOL, approve=False)))
-    assert isinstance(read, run.CallModel)
+    settle = deciding.decide(begun(USER, ASK_TOOL, given=answers(ASK_TOOL)))
+    assert settle == deciding.Settle((deciding.Settled(ASK_TOOL, True, None),))
+    denied = deciding.decide(begun(USER, CALL_CAREFUL, ASK_CAREFUL, given=answers(ASK_CAREFUL, approve=False)))
+    assert denied == deciding.Settle((deciding.Settled(ASK_CAREFUL, False, "No"),))
+    called = deciding.decide(begun(USER, CALL_CAREFUL, ASK_CAREFUL, given=answers(ASK_CAREFUL)))
+    assert called == deciding.CallTools((CALL_CAREFUL,))
+    read = deciding.decide(begun(USER, ASK_TOOL, given=answers(ASK_TOOL, approve=False)))
+    assert isinstance(read, deciding.CallModel)
 
 
 def test_what_was_settled_is_called_once_and_then_the_model_goes_on():
     approved = replace(OPEN, turn=-1, approval_id=ASK_TOOL.id)
-    settled = run.apply(begun(USER, ASK_TOOL, given=answers(ASK_TOOL)), events.Called(0, approved))
-    assert run.decide(settled) == run.CallTools((approved,))
-    assert isinstance(run.decide(worked(settled, replace(DONE, approval_id=ASK_TOOL.id))), run.CallModel)
+    settled = folding.fold(begun(USER, ASK_TOOL, given=answers(ASK_TOOL)), [events.Called(0, approved)])
+    assert deciding.decide(settled) == deciding.CallTools((approved,))
+    assert isinstance(deciding.decide(worked(settled, replace(DONE, approval_id=ASK_TOOL.id))), deciding.CallModel)
 
 
 def test_answers_of_an_input_that_are_not_fresh_change_nothing():
     old = replace(begun(USER, ASK_TOOL, given=answers(ASK_TOOL)), answers=())
-    assert isinstance(run.decide(old), run.CallModel)
+    assert isinstance(deciding.decide(old), deciding.CallModel)
 
 
 @pytest.mark.parametrize(
@@ -203,12 +203,12 @@ def test_answers_of_an_input_that_are_not_fresh_change_nothing():
     [events.Cancelled(), events.Failed(errors.Failure(message="No", code="x"))],
 )
 def test_whatever_ends_a_run_amid_its_tools_gives_up_what_is_open(end):
-    step = run.decide(run.apply(turned(begun(), CALL_ADD, OPEN), end))
-    assert isinstance(step, run.Finish)
+    step = deciding.decide(folding.fold(turned(begun(), CALL_ADD, OPEN), [end]))
+    assert isinstance(step, deciding.Finish)
     assert step.response.output == (CALL_ADD, replace(OPEN, status="incomplete"))
     assert [one.kind for one in step.response.calls] == ["model"]
 
 
 def test_ids_of_calls_are_those_of_all_that_the_model_reads_of():
     a = turned(begun(ASK_TOOL, CALL_OWN), OPEN)
-    assert run.call_ids(a) == {"call_9", "call_2", "call_t"}
+    assert a.call_ids == {"call_9", "call_2", "call_t"}

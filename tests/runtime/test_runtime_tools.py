@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 from runtime_stage import CALLER, ToolStage, check_run
 
-from freddy.server.core import deltas, errors, events, items, run, toolspec
+from freddy.server.core import deltas, errors, events, folding, items, run, toolspec
 from freddy.server.core.profile import Profile
 from freddy.server.core.usage import Usage
 from freddy.server.runtime.runner import Runner
@@ -439,7 +439,7 @@ async def test_a_run_that_crashed_after_any_recorded_event_answers_every_call_on
     for crash in range(1, len(batches)):
         model, tools = world()
         before = await drive(prepared.run, model, tools, crash)
-        again = run.fold(prepared.run, _recorded(before))
+        again = folding.fold(prepared.run, _recorded(before))
         asked = len(model.turns)
         # The model goes on from the turn that it is asked for, whoever asks.
         model = ScriptedModel(turns=turns[again.turns :])

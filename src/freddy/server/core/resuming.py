@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec.structs import replace
 
 from freddy.server.core import events, items
-from freddy.server.core.run import Run, fold, unanswered
+from freddy.server.core.deciding import unanswered
+from freddy.server.core.folding import fold
+from freddy.server.core.run import Run
 
 
 def resumed(run: Run, happened: Sequence[events.Event]) -> tuple[Run, list[events.Event]]:
@@ -14,7 +16,7 @@ def resumed(run: Run, happened: Sequence[events.Event]) -> tuple[Run, list[event
     Each item that was begun and not ended is ended, with nothing in it; and what a turn made that did not come to its
     end is withdrawn, since that turn is made again.
     """
-    run = replace(fold(run, happened), begun=bool(happened))
+    run = replace(fold(run, happened), opening_told=bool(happened))
     first = [*_withdrawn(run), *_ended(_open(happened, run))]
     return replace(run, doubtful=unanswered(fold(run, first))), first
 

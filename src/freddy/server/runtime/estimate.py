@@ -8,8 +8,9 @@ from typing import TypeGuard
 from msgspec.structs import replace
 
 from freddy.server.core import calls, events, items
+from freddy.server.core.deciding import CallModel, decide, next_turn
 from freddy.server.core.request import Request
-from freddy.server.core.run import CallModel, Run, decide, next_turn
+from freddy.server.core.run import Run
 from freddy.server.core.turn import Turn
 from freddy.server.core.usage import Shares, Usage
 

@@ -13,8 +13,10 @@ from msgspec.structs import replace
 
 from freddy.server.accounts.limits import FREE, Admission
 from freddy.server.core import errors, events
+from freddy.server.core.deciding import Finish, decide
+from freddy.server.core.folding import counted, fold
 from freddy.server.core.response import Response
-from freddy.server.core.run import Finish, Run, apply, counted, decide, fold
+from freddy.server.core.run import Run
 from freddy.server.ports.listener import Listener
 from freddy.server.ports.model import Model
 from freddy.server.ports.world import Clock
@@ -353,7 +355,7 @@ class Host:
     async def _fail(self, run: Run, failure: errors.Failure, keeping: Keeping) -> Response:
         """Ends a run that could not go on; what is told then may be more than what could be kept."""
         failed = events.Failed(failure, estimate.unfinished(run))
-        step = decide(apply(run, failed))
+        step = decide(fold(run, (failed,)))
         assert isinstance(step, Finish)
         ended = replace(step.response, completed_at=int(self._clock.now()))
         given_up = [

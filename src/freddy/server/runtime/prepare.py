@@ -10,11 +10,12 @@ from msgspec.structs import replace
 
 from freddy.server.core import approvals, assistants, compaction, errors, ids, items, offers, plan, toolspec
 from freddy.server.core.accounts import Caller
+from freddy.server.core.deciding import CallModel, decide, next_turn
 from freddy.server.core.plan import Plan
 from freddy.server.core.request import DEFAULT_MODEL, Request, ThreadRef
 from freddy.server.core.response import Response
 from freddy.server.core.ruling import Ruling
-from freddy.server.core.run import CallModel, Run, decide, next_turn
+from freddy.server.core.run import Run
 from freddy.server.core.turn import Turn
 from freddy.server.ports.sealer import Sealer
 from freddy.server.ports.world import Clock, IdSource

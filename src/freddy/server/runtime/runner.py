@@ -12,20 +12,19 @@ from freddy.server.core import calls, errors, events, ids, items, reading, trans
 from freddy.server.core.calls import Call
 from freddy.server.core.citing import Citing
 from freddy.server.core.compaction import Split
-from freddy.server.core.response import Response
-from freddy.server.core.run import (
+from freddy.server.core.deciding import (
     AskAgain,
     CallModel,
     CallTools,
     Compact,
     Finish,
     OpenTools,
-    Run,
     Settle,
-    call_ids,
     decide,
-    fold,
 )
+from freddy.server.core.folding import fold
+from freddy.server.core.response import Response
+from freddy.server.core.run import Run
 from freddy.server.core.transcript import Transcript
 from freddy.server.core.turn import Turn
 from freddy.server.core.usage import Usage
@@ -83,7 +82,7 @@ class Runner:
         Cancelling the task while the model speaks, or a tool works, ends the run as cancelled: the last batch still
         comes. A run that something has happened in goes on from there: what was told of it is not told again.
         """
-        told: list[events.Event] = [] if run.begun or run.turns or run.output else begun(run)
+        told: list[events.Event] = [] if run.opening_told or run.turns or run.output else beginning(run)
         while True:
             turn: Turn | None = None
             match decide(run):
@@ -139,7 +138,7 @@ class Runner:
             offers=run.offers,
             turn=run.turns,
             expires_at=int(self._clock.now()) + self._approval_seconds if run.offers else None,
-            taken=call_ids(run) if run.offers else (),
+            taken=run.call_ids if run.offers else (),
         )
         citing = _citing(run)
         try:
@@ -370,7 +369,7 @@ def opening(response: Response) -> list[events.Event]:
     return [events.Created(response)]
 
 
-def begun(run: Run) -> list[events.Event]:
+def beginning(run: Run) -> list[events.Event]:
     """What is told before anything is done."""
     return [*opening(run.response), events.InProgress(replace(run.response, status="in_progress"))]
 

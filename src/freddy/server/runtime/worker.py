@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from freddy.server.accounts.limits import FREE, Admission, Full, Limiter
 from freddy.server.core import errors, events, log, resuming
-from freddy.server.core.run import Run, fold
+from freddy.server.core.folding import fold
+from freddy.server.core.run import Run
 from freddy.server.ports.runs import Claim, Claimed, Entry, Heard, Pulse, RunStore, Unread
 from freddy.server.ports.signals import QUEUED, STOPPED, Signals, topic_of
 from freddy.server.ports.world import Clock
@@ -316,8 +317,8 @@ class Worker:
             return "waits"
         if claimed.stop is not None:
             # Nobody is asked any more.
-            opening = [] if entries else runner.begun(run)
-            run = replace(run, begun=True)
+            opening = [] if entries else runner.beginning(run)
+            run = replace(run, opening_told=True)
             first = [*opening, *first, events.Cancelled(partial=claimed.stop == runner.KEEP)]
         if entries:
             _log.info("run_resumed", extra={"response_id": claim.response_id, "entries": len(entries)})
@@ -362,7 +363,7 @@ class Worker:
             run, first, _, _ = _gone_on(bare, entries[: error.place])
             place, number = entries[-1].place + 1, entries[-1].first + entries[-1].told
         if not entries:
-            first = runner.begun(run)
+            first = runner.beginning(run)
         journal = Journal(claimed.claim, self._runs, self._signals, place=place, number=number)
         await self._host.end(run, failure, journal, first=first)
 
@@ -377,13 +378,15 @@ class Worker:
         run, caller = prepared.run, prepared.caller
         why: Why = "limits"
         try:
-            found = await counted(self._limiter, prepared) if run.begun else await sought(self._limiter, prepared)
+            found = (
+                await counted(self._limiter, prepared) if run.opening_told else await sought(self._limiter, prepared)
+            )
         except errors.LimitsUnavailable as error:
             why = "limits_unavailable"
             found = Full(caller.organization_id, caller.key_id, error.retry_after or _AWAY_SECONDS)
         if isinstance(found, Admission):
             return found
-        if run.begun:
+        if run.opening_told:
             self._holding.hold(run.response.id, found.seconds)
         if self._holding.fill(found):
             _log.info(
