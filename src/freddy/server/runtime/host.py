@@ -32,13 +32,25 @@ _NO_WORD = (events.Created, events.Asked, events.Failed, events.Cancelled)
 
 
 class Keeping(Protocol):
-    """Where what happens in a run is kept, and then told: the recorder for most, a journal for one that was claimed."""
+    """Where what happens in a run is kept, and then told: the recorder for most, a journal for one that was claimed.
 
-    async def keep(self, run: Run, batch: Sequence[events.Event]) -> None: ...
+    `run` is always as it was before the batch.
+    """
 
-    def tell(self, run: Run, batch: Sequence[events.Event]) -> None: ...
+    async def keep(self, run: Run, batch: Sequence[events.Event]) -> None:
+        """Where it is cancelled it is called again with the same batch, which changes nothing that was kept.
 
-    def give_up(self, run: Run) -> None: ...
+        Raises `errors.StorageUnavailable`, and `ClaimLost` where the run is somebody else's by now.
+        """
+        ...
+
+    def tell(self, run: Run, batch: Sequence[events.Event]) -> None:
+        """Those who follow hear it. Never waits and never fails."""
+        ...
+
+    def give_up(self, run: Run) -> None:
+        """Forgets what it still wanted to keep of a run whose end can never be kept."""
+        ...
 
 
 class _Running(Struct, frozen=True):
@@ -49,9 +61,13 @@ class _Running(Struct, frozen=True):
 
 
 class Host:
-    """Leaving the context drains it: the runs under way get `grace_seconds`.
+    """Performs runs, each in a task of its own: what happens is kept, then told, and the end settles the account.
 
-    What outlasts them has failed; but a run that was claimed is let go, for somebody else to go on with.
+    A run *finishes* (its end is kept), is *stopped* (its end is that it was cancelled), *fails*, or is *let go*:
+    nothing more of it is kept or told here, and somebody else goes on with it.
+
+    Leaving the context drains it: the runs under way get `grace_seconds`. What outlasts them has failed; but a run that
+    was claimed is let go.
     """
 
     def __init__(
@@ -96,13 +112,11 @@ class Host:
     async def drain(self) -> None:
         """No run begins any more. Returns when all have ended here."""
         self._open = False
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._grace), asyncio.TaskGroup() as waiting:
-                hurried = waiting.create_task(self._hurry.wait())
-                ended = waiting.create_task(self._wait_ended())
-                await asyncio.wait((hurried, ended), return_when=asyncio.FIRST_COMPLETED)
-                hurried.cancel()
-                ended.cancel()
+        async with asyncio.TaskGroup() as tasks:
+            waiting = (tasks.create_task(self._hurry.wait()), tasks.create_task(self._wait_ended()))
+            await asyncio.wait(waiting, timeout=self._grace, return_when=asyncio.FIRST_COMPLETED)
+            for one in waiting:
+                one.cancel()
         self.let_go()
         for task in list(self._tasks.values()):
             task.cancel(runner.SHUTDOWN)
@@ -134,7 +148,7 @@ class Host:
         if self._unkept and run.response.request.store:
             await self._keep_ends()
         await self._recorder.open(run)
-        if not self._open:
+        if not self._open:  # it was, before the run was kept
             stopping = errors.ShuttingDown("The server is stopping", retry_after=1)
             await self._fail(run, stopping.as_failure(), self._recorder)
             raise stopping
@@ -153,13 +167,13 @@ class Host:
     ) -> None:
         """Performs a run that was claimed, from where it is. `first` are events to be kept and told before that.
 
-        `gone` is called when it is not here any more, however that came.
+        `gone` is called when it is not here any more, however that came; it must neither wait nor fail.
         """
-        if (before := self._tasks.get(run.response.id)) is not None:
+        if (earlier := self._tasks.get(run.response.id)) is not None:
             # It was lost, and came back before whoever had it here knew.
             self._journals[run.response.id].let_go()
-            before.cancel(runner.SHUTDOWN)
-            await asyncio.wait((before,))
+            earlier.cancel(runner.SHUTDOWN)
+            await asyncio.wait((earlier,))
         self._journals[run.response.id] = journal
         await self._begin(run, model, admission, toolbox=toolbox, keeping=journal, first=first, gone=gone)
 
@@ -235,7 +249,9 @@ class Host:
         gone()
 
     async def cancel(self, response_id: str, *, keep: bool = False) -> Response | None:
-        """Stops the run, and returns its end when that is kept; None for a run that is not here: it is left alone.
+        """Stops the run, and returns its end when that is kept.
+
+        None for a run that is not here, or was let go meanwhile: it is left alone.
 
         With `keep`, what it said until then stays in its thread.
         """
@@ -257,36 +273,36 @@ class Host:
         model: Model,
         toolbox: Toolbox | None,
         keeping: Keeping,
-        before: Sequence[events.Event],
+        first: Sequence[events.Event],
     ) -> Response | None:
         """None where the run is somebody else's by now."""
         began = self._clock.monotonic()
-        first: float | None = None
+        first_word: float | None = None
         ended: Response | None = None
-        happened: Sequence[events.Event] = ()
+        unkept: Sequence[events.Event] = ()
         gathering = self._gathering(keeping) if isinstance(keeping, Journal) else None
         try:
-            if before:
-                await self._tell(run, before, keeping)
-                run = fold(run, before)
+            if first:
+                await self._tell(run, first, keeping)
+                run = fold(run, first)
             async with aclosing(self._runner.drive(run, model, toolbox)) as driving:
                 async for batch in driving:
-                    if first is None and not isinstance(batch[0], _NO_WORD):
-                        first = self._clock.monotonic() - began
-                    happened = batch
+                    if first_word is None and not isinstance(batch[0], _NO_WORD):
+                        first_word = self._clock.monotonic() - began
+                    unkept = batch
                     await self._tell(run, batch, keeping)
-                    run, happened = fold(run, batch), ()
+                    run, unkept = fold(run, batch), ()
                     if isinstance(batch[-1], events.Finished):
                         ended = batch[-1].response
         except errors.ClaimLost:
             pass
         except errors.FreddyError as error:
-            ended = await self._fail_here(counted(run, happened), error.as_failure(), keeping)
+            ended = await self._fail_here(counted(run, unkept), error.as_failure(), keeping)
         except Exception:  # noqa: BLE001
             # A run ends with `Finished` whatever happens, and never takes others along.
             _log.exception("run_fault", extra={"response_id": run.response.id})
             failure = errors.Internal("Internal server error").as_failure()
-            ended = await self._fail_here(counted(run, happened), failure, keeping)
+            ended = await self._fail_here(counted(run, unkept), failure, keeping)
         finally:
             if gathering is not None:
                 gathering.cancel()
@@ -295,7 +311,7 @@ class Host:
             return None
         seconds = self._clock.monotonic() - began
         for listener in self._listeners:
-            listener.run_finished(ended, seconds=seconds, first_delta_seconds=first)
+            listener.run_finished(ended, seconds=seconds, first_delta_seconds=first_word)
         return ended
 
     def _gathering(self, journal: Journal) -> asyncio.Task[None]:
@@ -314,7 +330,11 @@ class Host:
         await admission.release()
 
     async def _tell(self, run: Run, batch: Sequence[events.Event], keeping: Keeping) -> None:
-        """What has happened is told whatever cancels the run meanwhile: that then meets it at the model."""
+        """What has happened is told whatever cancels the run meanwhile: that then meets it at the model.
+
+        A cancellation that comes while it is kept begins that anew, and is given back to the task in the end; but not
+        behind the end of the run, where nothing is left to be stopped.
+        """
         last = batch[-1]
         settling: asyncio.Task[None] | None = None
         stopped: asyncio.CancelledError | None = None
@@ -329,7 +349,7 @@ class Host:
                 if (task := asyncio.current_task()) is not None:
                     task.uncancel()
         keeping.tell(run, batch)
-        # Behind the end nothing is left to be cancelled, and whoever waits for the task wants to have the end.
+        # Whoever waits for the task wants to have the end.
         over = isinstance(last, events.Finished)
         if stopped is not None and not over and (task := asyncio.current_task()) is not None:
             task.cancel(*stopped.args)
