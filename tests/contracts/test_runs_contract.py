@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import sqlalchemy as sa
@@ -20,13 +21,14 @@ from freddy.server.ports.stores import ResponseStore, ThreadStore
 from freddy.server.stores.sql import run_queries as queries
 from freddy.server.stores.sql import tables
 from freddy.server.stores.sql.accounts import SqlAccounts
-from freddy.server.stores.sql.connection import Connection, Database
+from freddy.server.stores.sql.connection import Connection, Database, Work
 from freddy.server.stores.sql.engine import Database as SqliteDatabase
 from freddy.server.stores.sql.postgres.database import PostgresDatabase
 from freddy.server.stores.sql.responses import SqlResponses
 from freddy.server.stores.sql.runs import SqlRuns
 from freddy.server.stores.sql.statements import Row, Statement
 
+Got = TypeVar("Got")
 PLAN = b'{"what":"was looked up"}\x00\xff'
 ONE, TWO = "wrk_1", "wrk_2"
 
@@ -724,3 +726,32 @@ async def test_a_run_that_nobody_can_read_is_abandoned(database: Database, runs:
     assert await runs.claim(ONE, most=9) == []
     with pytest.raises(errors.ClaimLost):
         await runs.record(new.claim, entry(1), {})
+
+
+class AwayOnce:
+    """A database that is away at one of the reads."""
+
+    def __init__(self, database: Database, *, at: int) -> None:
+        self._database = database
+        self._left = at
+
+    async def read(self, work: Work[Got]) -> Got:
+        self._left -= 1
+        if not self._left:
+            raise errors.StorageUnavailable("The database is away")
+        return await self._database.read(work)
+
+    async def write(self, work: Work[Got]) -> Got:
+        return await self._database.write(work)
+
+
+@pytest.mark.parametrize("at", [2, 3, 4])
+async def test_what_was_claimed_and_could_not_be_read_is_left_to_others_unharmed(database: Database, at: int) -> None:
+    for number in (1, 2, 3):
+        await SqlRuns(database).put(queued("hello", id=f"resp_{number}"), PLAN, worker_id=None)
+    faulty = SqlRuns(AwayOnce(database, at=at))
+    mine = await faulty.claim(ONE, most=3)
+    theirs = await SqlRuns(database).claim(TWO, most=3)
+    assert len(mine) == 2
+    assert [(type(one), one.losses) for one in theirs] == [(Claimed, 0)]
+    assert {one.claim.response_id for one in (*mine, *theirs)} == {"resp_1", "resp_2", "resp_3"}

@@ -96,6 +96,19 @@ async def test_plans_are_sealed_anew_and_the_rest_of_them_stays(database: Databa
     assert second.tools == foreign
 
 
+async def test_what_cannot_be_read_is_named_and_the_rest_is_sealed_anew(database: Database, tmp_path: Path) -> None:
+    runs, rows = SqlRuns(database), sealed.plans(database)
+    old, both, new = sealers(tmp_path)
+    made = Plan(caller=Caller(ACME, (ACME,), frozenset(("responses:write",)), "key_1"), model="tiny")
+    secret = await old.seal("told in confidence", plan.bound_to(ACME, "resp_2"))
+    for id_, written in (("resp_1", b"of another version"), ("resp_2", plan.write(replace(made, tools=secret)))):
+        await runs.put(begun("hello", id=id_, status="queued"), written, worker_id=None)
+    assert await reseal(rows, of_plans(), both) == Resealed(1, [(ACME, "resp_1")])
+    kept = plan.read(await rows.get((ACME, "resp_2")) or b"").tools
+    assert kept is not None
+    assert await new.open(kept, plan.bound_to(ACME, "resp_2")) == "told in confidence"
+
+
 async def test_answers_are_sealed_anew(database: Database, tmp_path: Path) -> None:
     repeats, rows = SqlRepeats(database), sealed.answers(database)
     old, both, new = sealers(tmp_path)

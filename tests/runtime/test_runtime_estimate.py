@@ -6,8 +6,16 @@ import re
 
 import pytest
 
-from freddy.server.core import items
+from freddy.server.core import deltas, events, items, resuming
+from freddy.server.core.attempt import Attempt
+from freddy.server.core.folding import fold
+from freddy.server.core.pricing import Price
+from freddy.server.core.request import Request
+from freddy.server.core.response import Response
+from freddy.server.core.run import Run
+from freddy.server.core.transcript import Transcript
 from freddy.server.core.turn import Turn
+from freddy.server.core.usage import Usage
 from freddy.server.runtime import estimate
 
 
@@ -59,3 +67,27 @@ def test_items_are_no_longer_together_than_their_bound(text: str, several: int) 
     apart = sum(size for one in said for size in estimate.sizes([one]))
     assert apart <= sum(estimate.sizes_at_most([one]) for one in said)
     assert apart <= estimate.sizes_at_most(said)
+
+
+VAIN = [
+    (None, 0, Usage()),
+    (Usage(input_tokens=11, output_tokens=3), 46_000, Usage(input_tokens=11, output_tokens=3)),
+]
+
+
+@pytest.mark.parametrize(("told", "cost", "used"), VAIN, ids=["refused", "counted"])
+def test_a_crash_between_two_tries_takes_what_the_last_one_took(told: Usage | None, cost: int, used: Usage) -> None:
+    asked = Request(model="m", input=(items.Message("msg_1", "user", (items.Text("hello " * 2000),)),))
+    response = Response(id="resp_1", organization_id="o", created_at=1, status="queued", model="m", request=asked)
+    price = Price(2.0, 8.0)
+    turning = Transcript(index=0, new_id=lambda kind: f"{kind}_1")
+    turning.feed([deltas.Chosen("a", price, (), "m")])
+    happened = [events.Created(response), events.Asked(turning.choice)]
+    refused = Attempt(provider="a", model="m", seconds=0.1, code="rate_limited", status=429)
+    turning.feed([deltas.Tried(refused, told, price)])
+    happened.append(events.Asked(turning.choice))
+    run, first = resuming.resumed(Run(response=response, context=asked.input, model="m"), happened)
+    lost = estimate.lost(fold(run, first), resuming.heard(happened))
+    assert lost is not None
+    [call] = fold(run, [lost]).calls
+    assert (call.status, call.usage, call.cost) == ("failed", used, cost)

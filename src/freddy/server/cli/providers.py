@@ -52,8 +52,9 @@ async def _perform(settings: config.Settings, arguments: argparse.Namespace, sec
             upstreams=[upstream.name for upstream in settings.upstreams],
         )
         if arguments.action == "reseal":
+            own = await keys.reseal()
             others = await resealing.resealed(database, sealer=sealer, clock=SystemClock())
-            return _tell_resealed(*await keys.reseal(), others, arguments)
+            return _tell_resealed(*own, others, arguments)
         organization_id = await _organization(SqlAccounts(database), arguments.organization)
         match arguments.action:
             case "list":

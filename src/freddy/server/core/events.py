@@ -206,9 +206,12 @@ class Asked(Struct, frozen=True, tag="asked"):
 
 
 class TurnLost(Struct, frozen=True, tag="turn_lost"):
-    """The process is gone that had somebody asked, who took so much; it is asked again. Recorded, not told."""
+    """The process is gone that had somebody asked, who took so much; it is asked again. Recorded, not told.
 
-    usage: Usage
+    `usage` is None where nothing was taken that is not in the choice.
+    """
+
+    usage: Usage | None
     choice: Choice
 
 

@@ -104,7 +104,7 @@ def _is_asked(run: Run, event: events.Asked) -> Run:
 
 def _turn_lost(run: Run, event: events.TurnLost) -> Run:
     spent = _asked(run, _broken_off(run, event.choice, "failed", event.usage), event.choice, None)
-    return replace(spent, aside=run.aside + event.usage.output_tokens)
+    return replace(spent, aside=run.aside + (event.usage.output_tokens if event.usage else 0))
 
 
 def _compacted(run: Run, event: events.Compacted) -> Run:

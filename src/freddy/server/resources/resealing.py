@@ -44,7 +44,12 @@ async def reseal(rows: SealedRows, form: Form, sealer: Sealer) -> Resealed:
     done, unreadable = 0, []
     for name in await rows.names():
         data = await rows.get(name)
-        places = {} if data is None else form.places(name, data)
+        try:
+            places = {} if data is None else form.places(name, data)
+        except (msgspec.MsgspecError, ValueError):
+            # What cannot be read is told, and keeps nothing else from being sealed anew.
+            unreadable.append(name)
+            continue
         if not places:
             continue
         anew = await _sealed_anew(places, sealer)

@@ -98,7 +98,7 @@ def unfinished(run: Run) -> Usage | None:
     began = max(run.accounted, *outputs, 0)
     said = run.output[began:]
     step = decide(replace(run, output=run.output[:began]))
-    asked = said or run.asking is not None
+    asked = said or (run.asking is not None and run.asking.asking)
     return usage(step.turn, said) if asked and isinstance(step, CallModel) else None
 
 
@@ -111,7 +111,10 @@ def lost(run: Run, said: Sequence[items.Item]) -> events.TurnLost | None:
         return None
     # What a run that cannot go on has read is not looked up any more: it was the request at least.
     again = run if run.context else replace(run, context=run.response.request.input)
-    return events.TurnLost(completed(next_turn(again), said, None), run.asking)
+    turn = next_turn(again)
+    # Between two tries nobody is asked: what the last one took stands in the choice.
+    used = completed(turn, said, None) if run.asking.asking else broken_off(turn, said, None, choice=run.asking)
+    return events.TurnLost(used, run.asking)
 
 
 def wanted(request: Request) -> bool:

@@ -150,7 +150,7 @@ class Host:
         await self._recorder.open(run)
         if not self._open:  # it was, before the run was kept
             stopping = errors.ShuttingDown("The server is stopping", retry_after=1)
-            await self._fail(run, stopping.as_failure(), self._recorder)
+            await self._fail(run, events.Failed(stopping.as_failure()), self._recorder)
             raise stopping
         await self._begin(run, model, admission, toolbox=toolbox, keeping=self._recorder)
 
@@ -184,7 +184,8 @@ class Host:
         if first:
             await self._tell(run, first, journal)
             run = fold(run, first)
-        await self._fail(run, failure, journal)
+        # What was taken of who was asked last is told in `first`.
+        await self._fail(run, events.Failed(failure), journal)
 
     async def _begin(
         self,
@@ -368,13 +369,13 @@ class Host:
 
     async def _fail_here(self, run: Run, failure: errors.Failure, keeping: Keeping) -> Response | None:
         try:
-            return await self._fail(run, failure, keeping)
+            failed = events.Failed(failure, estimate.unfinished(run), run.asking or events.Choice())
+            return await self._fail(run, failed, keeping)
         except errors.ClaimLost:
             return None
 
-    async def _fail(self, run: Run, failure: errors.Failure, keeping: Keeping) -> Response:
+    async def _fail(self, run: Run, failed: events.Failed, keeping: Keeping) -> Response:
         """Ends a run that could not go on; what is told then may be more than what could be kept."""
-        failed = events.Failed(failure, estimate.unfinished(run))
         step = decide(fold(run, (failed,)))
         assert isinstance(step, Finish)
         ended = replace(step.response, completed_at=int(self._clock.now()))

@@ -153,6 +153,8 @@ class Route:
         lead = self._tries(candidate, turn)
         async with AsyncExitStack() as opened:
             await opened.enter_async_context(aclosing(lead))
+            # Whoever stops the run from here on has somebody asked.
+            yield await anext(lead)
             heard: list[Sequence[deltas.Delta]] = []
             failure: errors.FreddyError | None = None
             speaker = None

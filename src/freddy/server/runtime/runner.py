@@ -150,7 +150,8 @@ class Runner:
                         # Only a turn that came to its end asks for anything.
                         yield await self._marked(batch, run, toolbox)
                         return
-                    if turning.tries != tries:
+                    if turning.tries != tries and run.response.request.background:
+                        # For whoever goes on with it: where nobody can, it need not be known.
                         yield [events.Asked(turning.choice)]
                     if batch:
                         yield batch

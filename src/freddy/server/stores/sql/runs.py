@@ -1,6 +1,7 @@
 """Keeps runs that any process may perform, with their logs, and which processes live."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -64,17 +65,28 @@ class SqlRuns:
         # Mostly there is nothing to write.
         if not await self._database.read(look):
             return []
-        taken = await self._database.write(work)
-        found = await asyncio.gather(*(self._read(worker_id, row) for row in sorted(taken, key=lambda row: row[0])))
-        return [one for one in found if one is not None]
+        taken = sorted(await self._database.write(work), key=lambda row: row[0])
+        tried = await asyncio.gather(*(self._read(worker_id, row) for row in taken), return_exceptions=True)
+        found, away = [], None
+        for row, one in zip(taken, tried, strict=True):
+            if isinstance(one, BaseException):
+                away = one
+                # Nobody has heard of it, and it is not to blame.
+                with contextlib.suppress(errors.FreddyError, errors.ClaimLost):
+                    await self.release(_claim_of(worker_id, row))
+            elif one is not None:
+                found.append(one)
+        if away is not None and not found:
+            raise away
+        return found
 
     async def _read(self, worker_id: str, row: Row) -> Claimed | Unread | None:
         """What was claimed, each by itself: it may be large, and nobody who writes waits for it to be read.
 
         None where it was deleted meanwhile.
         """
-        _, response_id, organization_id, fence, losses, stop, plan = row
-        claim = Claim(response_id, organization_id, worker_id, fence)
+        _, response_id, _, _, losses, stop, plan = row
+        claim = _claim_of(worker_id, row)
 
         async def work(connection: Connection) -> Response | None:
             kept = await connection.one(queries.GET, response_id=response_id)
@@ -84,7 +96,10 @@ class SqlRuns:
 
         try:
             response = await self._database.read(work)
-        except (msgspec.MsgspecError, ValueError):
+        except errors.FreddyError:
+            raise
+        except Exception:  # noqa: BLE001
+            # Whatever is wrong with one row must not keep the others from being performed.
             _log.exception("response_unreadable", extra={"response_id": response_id})
             return Unread(claim, losses)
         return None if response is None else Claimed(claim, response, plan, stop, losses)
@@ -242,6 +257,11 @@ def _entry_values(claim: Claim, entry: Entry) -> dict[str, Value]:
         "told": entry.told,
         "events": entry.events,
     }
+
+
+def _claim_of(worker_id: str, row: Row) -> Claim:
+    _, response_id, organization_id, fence, *_ = row
+    return Claim(response_id, organization_id, worker_id, fence)
 
 
 def _lost(claim: Claim) -> errors.ClaimLost:
