@@ -143,12 +143,12 @@ async def test_a_running_response_is_followed_from_any_number(gateway, upstream,
     started = await gateway.ask(dialect, background=True)
     await gate.reached()
     path = f"{DIALECTS[dialect]}/{started['id']}?stream=true"
-    async with gateway.listening(path) as all_, gateway.listening(f"{path}&starting_after=4") as late:
+    async with gateway.listening(path) as all_, gateway.listening(f"{path}&starting_after=5") as late:
         assert (await all_.next())["sequence_number"] == 0
         assert (await all_.next("response.output_text.delta"))["delta"] == "One"
         gate.open()
         first = await late.next()
-        assert (first["sequence_number"], first["delta"]) == (5, " two")
+        assert (first["sequence_number"], first["delta"]) == (6, " two")
         ends = [await each.next("response.completed") for each in (all_, late)]
     assert ends[0] == ends[1]
 

@@ -110,7 +110,7 @@ async def test_a_user_who_is_not_there_any_more_is_not_renewed(kept):
     assert caught.value.code == "invalid_token"
 
 
-async def test_a_key_of_development_is_the_same_one_at_every_start(kept):
+async def test_a_key_of_development_is_the_same_one_at_every_start_and_nobody_keeps_it(kept):
     rings = [
         development.key_ring("sk-frdy-secret", clock=FixedClock(now), ids_from=CountingIds()) for now in (1.0, 2.0)
     ]
@@ -119,6 +119,7 @@ async def test_a_key_of_development_is_the_same_one_at_every_start(kept):
     for name in development.ORGANIZATIONS:
         await kept.accounts.add_organization(Organization(id=name, name=name, created_at=1))
     before = keys.caller_of(rings[0][0], development.ORGANIZATIONS)
-    assert await Renewal(kept.accounts, kept.users, clock=kept.clock, unkept=rings[1])(before) == before
-    with pytest.raises(errors.NotAuthenticated):
+    assert await kept.renewal(before) == before
+    await kept.delete(before.organization_id)
+    with pytest.raises(errors.PermissionDenied):
         await kept.renewal(before)

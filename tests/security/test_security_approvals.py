@@ -192,6 +192,18 @@ async def test_an_approved_function_is_called_as_it_was_asked_about(gateway, ups
     refused(await gateway.post(*spelled("freddy", tools=[CAREFUL], store=False, input=lied)), 409)
 
 
+async def test_one_yes_is_for_one_call_however_often_it_is_handed_back(gateway, upstream):
+    """Also for clients that repeat what they have in their own lists."""
+    inputs = await asked(gateway, "freddy", CAREFUL, calls("get_cities", EUROPE))
+    call = next(one for one in inputs if one.get("type") == "function_call")
+    request = next(one for one in inputs if one.get("type") == "approval_request")
+    for other in ("call_b", "call_c"):
+        inputs += [{**call, "id": f"fc_{other}", "call_id": other}, {**request, "call_id": other}]
+    upstream.says(FIVE)
+    done = await gateway.ask("freddy", tools=[CAREFUL], store=False, input=[*inputs, approval(request["id"])])
+    assert kinds(done).count("function_call_output") == 1
+
+
 async def test_an_approved_function_is_not_another_that_took_its_name(gateway, upstream):
     told = {"name": "stock", "url": "https://functions.example.com/stock", "require_approval": True}
     first = (await gateway.post("/v1/functions", told)).json()

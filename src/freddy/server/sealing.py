@@ -92,7 +92,13 @@ class DerivedKeys:
 
     async def derived(self, purpose: str) -> Sequence[bytes]:
         keys = [*self._keys]
-        kept = await asyncio.to_thread(_read if keys else _kept, self._file)
+        try:
+            kept = await asyncio.to_thread(_read if keys else _kept, self._file)
+        except errors.StorageUnavailable:
+            if not keys:
+                raise
+            # Those that were given are enough, where another user has the file.
+            kept = None
         if kept is not None and kept not in keys:
             keys.append(kept)
         return [_derived(key, purpose, length=32) for key in keys]

@@ -14,6 +14,7 @@ ORGANIZATIONS = ("org_local", "org_abc123", "org_your_org_id")
 """The organization of the mode itself, then those that the documentation's examples name."""
 EXAMPLE_KEYS = ("your-api-key", "YOUR_API_KEY")
 """The keys that the documentation's examples send."""
+_ID = f"{ids.KEY}_local_"
 
 
 def anonymous() -> Caller:
@@ -28,10 +29,15 @@ def organizations(clock: Clock) -> Iterable[Organization]:
 def key_ring(secret: str, *, clock: Clock, ids_from: IdSource) -> list[ApiKey]:
     """The key of the mode and those of the examples.
 
-    Each has the same id at every start: what it asked for in the background goes on after it.
+    Each has the same id at every start and in every process: what it asked for in the background goes on elsewhere.
     """
     minted = (
         keys.mint("development", ORGANIZATIONS, clock=clock, ids_from=ids_from, secret=one).key
         for one in (secret, *EXAMPLE_KEYS)
     )
-    return [replace(key, id=f"{ids.KEY}_{hashlib.sha256(key.digest).hexdigest()[:26]}") for key in minted]
+    return [replace(key, id=_ID + hashlib.sha256(key.digest).hexdigest()[:20]) for key in minted]
+
+
+def is_of_the_mode(key_id: str) -> bool:
+    """Whether it is the id of such a key. Other processes may not know it: each home folder has its own."""
+    return key_id.startswith(_ID)

@@ -58,7 +58,6 @@ def office(
     cost: Cost = USUAL,
 ) -> Office:
     """`unkept` are keys that hold for this process only; `cost` is that of passwords."""
-    unkept = tuple(unkept)
     told = Audit(audit, clock=clock, ids_from=ids_from)
     verifier = Verifier(store, clock=clock, unkept=unkept)
     standings = Standings(users, clock=clock)
@@ -67,7 +66,7 @@ def office(
     return Office(
         audit=told,
         verifier=verifier,
-        renewal=Renewal(store, users, clock=clock, unkept=unkept),
+        renewal=Renewal(store, users, clock=clock),
         standings=standings,
         tokens=tokens,
         sign_in=SignIn(

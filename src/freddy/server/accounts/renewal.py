@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from freddy.server.accounts import access, keys
+from freddy.server.accounts import access, development, keys
 from freddy.server.core import errors
-from freddy.server.core.accounts import ApiKey, Caller, Scope
+from freddy.server.core.accounts import Caller, Scope
 from freddy.server.ports.stores import AccountStore
 from freddy.server.ports.users import UserStore
 from freddy.server.ports.world import Clock
@@ -15,7 +15,7 @@ _WAIT = "what was under way for it is not gone on with"
 
 
 class Renewal:
-    """Nothing is remembered: what has changed holds at once. `unkept` are keys that hold for this process only.
+    """Nothing is remembered: what has changed holds at once.
 
     A session may end meanwhile: who has asked and signs out still wants the answer.
     """
@@ -27,13 +27,11 @@ class Renewal:
         *,
         clock: Clock,
         needed: Scope = "responses:write",
-        unkept: Iterable[ApiKey] = (),
     ) -> None:
         self._accounts = accounts
         self._users = users
         self._clock = clock
         self._needed: Scope = needed
-        self._unkept = {key.id: key for key in unkept}
 
     async def __call__(self, before: Caller) -> Caller:
         """The caller with the rights and limits of now.
@@ -43,14 +41,14 @@ class Renewal:
         """
         if before.user_id is not None:
             return await self._person(before, before.user_id)
-        if before.key_id is not None:
+        if before.key_id is not None and not development.is_of_the_mode(before.key_id):
             return await self._key(before, before.key_id)
-        # The anonymous caller has nothing that could be taken away.
+        # The anonymous caller has nothing that could be taken away, and a key of local development is not kept.
         await self._require_open(before.organization_id)
         return before
 
     async def _key(self, before: Caller, key_id: str) -> Caller:
-        key = self._unkept.get(key_id) or await self._accounts.get_key(before.organization_ids[0], key_id)
+        key = await self._accounts.get_key(before.organization_ids[0], key_id)
         if key is None or not key.active or (key.expires_at is not None and key.expires_at <= self._clock.now()):
             raise errors.NotAuthenticated(
                 "The API key that asked for this was revoked, paused or deleted, or has expired",

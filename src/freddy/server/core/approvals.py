@@ -55,10 +55,10 @@ def expires_at(request: items.ApprovalRequest) -> int | None:
 
 def _asked(request: items.ApprovalRequest, key: bytes, organization_id: str, *, born: str, expires: str) -> str:
     label = "function" if request.server_label is None else f"mcp {request.server_label}"
-    return _code(key, "asked", organization_id, born, expires, label, request.name, _plain(request.arguments))[:32]
+    return _code(key, "asked", organization_id, born, expires, label, request.name, plain(request.arguments))[:32]
 
 
-def _plain(arguments: str) -> str:
+def plain(arguments: str) -> str:
     """The arguments in one spelling: they come back with their keys in another order, or spaced otherwise.
 
     What has a key twice, or is no JSON, means one thing to one reader and another to the next: it stays as it is.

@@ -196,10 +196,12 @@ def approved_functions(run: Run) -> Iterator[items.FunctionCall]:
         if isinstance(item, items.ApprovalRequest) and item.id in granted and item.server_label is None
     }
     for item in context:
-        asked = meant.get(item.call_id) if isinstance(item, items.FunctionCall) else None
-        if asked is not None and isinstance(item, items.FunctionCall) and item.name == asked.name:
-            # What was approved is what the request says: the call may come back changed, or twice.
-            del meant[item.call_id]
+        if not isinstance(item, items.FunctionCall):
+            continue
+        asked = meant.get(item.call_id)
+        if asked is not None and asked.id in granted and item.name == asked.name:
+            # What was approved is one call, as its request says it: both may come back changed, or several times.
+            granted.discard(asked.id)
             yield replace(item, arguments=asked.arguments)
 
 

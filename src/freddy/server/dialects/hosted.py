@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from freddy.server.core import errors, items, toolspec
+from freddy.server.core import approvals, errors, items, toolspec
 from freddy.server.core.mcp_configurations import check_headers, check_url
 from freddy.server.core.vector_stores import Ranker
 
@@ -292,11 +292,13 @@ def joined(said: tuple[items.Item, ...]) -> tuple[items.Item, ...]:
 def _calls_like(asked: items.ApprovalRequest, said: Iterable[items.Item], taken: Collection[str]) -> Iterator[str]:
     if asked.server_label is not None:
         return
+    wanted = approvals.plain(asked.arguments)
     for item in said:
         if (
             isinstance(item, items.FunctionCall)
-            and (item.name, item.arguments) == (asked.name, asked.arguments)
+            and item.name == asked.name
             and item.call_id not in taken
+            and approvals.plain(item.arguments) == wanted
         ):
             yield item.call_id
 

@@ -62,6 +62,10 @@ class Marks:
         origin = origins.origin(request) if origins is not None else None
         return approvals.marked(request, key=first, organization_id=organization_id, origin=origin)
 
+    async def ready(self) -> None:
+        """Raises `errors.StorageUnavailable` where there is no key to mark with."""
+        await self._all()
+
     async def _all(self) -> Sequence[bytes]:
         if not self._keys:
             self._keys = await self._source.derived(_PURPOSE)
@@ -110,7 +114,8 @@ class Approvals:
                         "hand its item back as it came, with its id, name and arguments unchanged; "
                         "or ask the model again: it will make the call anew",
                     )
-            request = requests[-1]
+            # The one of several that stands beside its call: they may have come back once more.
+            request = next((one for one in requests if (one.call_id, one.name) in said.calls), requests[-1])
             expires_at = approvals.expires_at(request)
             if expires_at is not None and expires_at < self._clock.now():
                 raise errors.InvalidRequest(

@@ -95,6 +95,8 @@ class Responses:
             fingerprint.update(f"\n{caller.sees_only}".encode())
         async with self._repeats.once(caller.organization_id, key, fingerprint.digest()) as repeat:
             if (found := await self._again(caller.organization_id, repeat)) is not None:
+                # Whoever began it may have died before it could say so.
+                await self._repeats.begun(repeat)
                 return Started(found)
             prepared = await self._preparation.prepare(request, caller)
             if self._shared:

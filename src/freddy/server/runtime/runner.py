@@ -142,6 +142,9 @@ class Runner:
         )
         citing = _citing(run)
         try:
+            if self._marks is not None and any(one.approve for one in run.offers):
+                # What may have to be marked is not asked for in vain.
+                await self._marks.ready()
             async with aclosing(model.stream(turn)) as saying:
                 async for deltas in saying:
                     tries = turning.tries

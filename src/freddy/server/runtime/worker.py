@@ -34,7 +34,8 @@ Why: TypeAlias = Literal["limits", "limits_unavailable", "storage", "unreadable"
 _AWAY_SECONDS = 2.0
 """After the store was found to be away, nothing is claimed for so long."""
 _AGAIN_SECONDS = 2.0
-"""A run that could not be taken up is left alone for so long, and twice as long each time: half a minute in all."""
+"""A run that could not be taken up is left alone for so long, and twice as long each time: by one process half a
+minute in all."""
 _CURE = "have all processes run the same version, or restore the database"
 _PAGE = 500
 """Entries of a log that are read at once."""
@@ -121,7 +122,9 @@ class Worker:
     @asynccontextmanager
     async def claiming(self) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:
-            going = [tasks.create_task(self._claim()), tasks.create_task(self._hear_queued())]
+            going = [tasks.create_task(self._claim())]
+            if self._pace.at_once:
+                going.append(tasks.create_task(self._hear_queued()))
             try:
                 yield
             finally:
@@ -226,11 +229,20 @@ class Worker:
             _log.warning("run_not_taken_up", extra={"response_id": claim.response_id, "code": error.code})
             self._hold(claim.response_id, _AWAY_SECONDS, "storage")
             there = False
+        except Exception:  # noqa: BLE001
+            # It could not even be ended: what is wrong with one run must not end the process.
+            _log.exception("run_not_ended", extra={"response_id": claim.response_id})
+            self._hold(claim.response_id, _AGAIN_SECONDS * 2**MOST_LOSSES, "unreadable")
         finally:
             self._taking_up.discard(claim.response_id)
         if seen != "done":
-            with contextlib.suppress(errors.FreddyError, errors.ClaimLost):
+            try:
                 await self._runs.release(claim, lost=seen == "lost")
+            except (errors.FreddyError, errors.ClaimLost):
+                pass
+            except Exception:  # noqa: BLE001
+                # It comes back with a later heartbeat, as a claim that nobody performs.
+                _log.exception("run_not_released", extra={"response_id": claim.response_id})
         return there
 
     async def _see_to(self, claimed: Claimed | Unread) -> _Seen:

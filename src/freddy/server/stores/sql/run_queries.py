@@ -21,10 +21,6 @@ ADD = Statement(_runs.insert().values(statements.params(_runs, leave_out=("stop"
 
 ANY_QUEUED = Statement(sa.select(sa.literal(1)).select_from(_runs).where(tables.QUEUED).limit(1))
 HOW_MANY_QUEUED = Statement(sa.select(sa.func.count()).select_from(_runs).where(tables.QUEUED))
-_to_be_stopped = (tables.QUEUED, _runs.c.stop.is_not(None))
-ANY_TO_BE_STOPPED = Statement(sa.select(sa.literal(1)).select_from(_runs).where(*_to_be_stopped).limit(1))
-
-
 _key_id = sa.select(_responses.c.key_id).where(_responses.c.id == _runs.c.response_id).scalar_subquery()
 
 
@@ -66,6 +62,8 @@ def _claiming(*which: sa.ColumnElement[bool] | sa.TextClause) -> Statement:
 
 CLAIM = _claiming(tables.QUEUED)
 CLAIM_NOT_HELD = _claiming(*_not_held_queued)
+_to_be_stopped = (tables.QUEUED, _runs.c.stop.is_not(None), _is_none_of("runs", _runs.c.response_id))
+ANY_TO_BE_STOPPED = Statement(sa.select(sa.literal(1)).select_from(_runs).where(*_to_be_stopped).limit(1))
 CLAIM_TO_BE_STOPPED = _claiming(*_to_be_stopped)
 GET = Statement(sa.select(*rows.RESPONSE).where(_responses.c.id == param("response_id")))
 INPUT = Statement(

@@ -53,6 +53,7 @@ class SqlRuns:
         any_free, claim, values = queries.ANY_QUEUED, queries.CLAIM, _lines(held)
         if most < 1:
             any_free, claim, most = queries.ANY_TO_BE_STOPPED, queries.CLAIM_TO_BE_STOPPED, _STOPPED_AT_ONCE
+            values = {"runs": _text(held.runs)}
         elif held:
             any_free, claim = queries.ANY_NOT_HELD, queries.CLAIM_NOT_HELD
 
