@@ -606,7 +606,7 @@ class MemoryFunction:
         self._functions = functions
         self._name = name
         self.spec = functions.specs.get(name) or toolspec.Function(name)
-        self.source = f"stage:{name}"
+        self.source = self.origin = f"stage:{name}"
 
     async def call(self, arguments: str, asker: Asker) -> Answer:
         self._functions.called.append((self._name, arguments, asker))

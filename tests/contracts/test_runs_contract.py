@@ -614,7 +614,7 @@ async def test_what_is_looked_for_often_has_an_index(database: Database) -> None
     """Ended runs are many, and nobody reads them to find what is queued, or what a worker has."""
     asked = (
         queries.ANY_QUEUED,
-        queries.ANY_NOT_HELD,
+        queries.NOT_HELD,
         queries.HOW_MANY_QUEUED,
         queries.HELD_BY,
         queries.HELD_BY_UNKNOWN,

@@ -58,7 +58,8 @@ def turn(text: str, tokens: int | None = 8, **told) -> Turn:
 
 async def answer(model: Embedded, asked: Turn) -> list[deltas.Delta]:
     async with asyncio.timeout(BOUND):
-        return [delta async for batch in model.stream(asked) for delta in batch]
+        told = [delta async for batch in model.stream(asked) for delta in batch]
+    return [delta for delta in told if not isinstance(delta, deltas.Counted)]
 
 
 def said(told: list[deltas.Delta]) -> str:

@@ -195,12 +195,16 @@ async def test_an_approved_function_is_called_as_it_was_asked_about(gateway, ups
 async def test_one_yes_is_for_one_call_however_often_it_is_handed_back(gateway, upstream):
     """Also for clients that repeat what they have in their own lists."""
     inputs = await asked(gateway, "freddy", CAREFUL, calls("get_cities", EUROPE))
-    call = next(one for one in inputs if one.get("type") == "function_call")
-    request = next(one for one in inputs if one.get("type") == "approval_request")
-    for other in ("call_b", "call_c"):
-        inputs += [{**call, "id": f"fc_{other}", "call_id": other}, {**request, "call_id": other}]
+    asks = next(one for one in inputs if one.get("type") == "approval_request")
+    request = {"type": "mcp_approval_request", "id": asks["id"], "server_label": "functions"}
+    request |= {"name": "get_cities", "arguments": EUROPE}
+    said: list[Any] = [USER]
+    for call_id in ("call_a", "call_b", "call_c"):
+        call = {"type": "function_call", "call_id": call_id, "name": "get_cities", "arguments": EUROPE}
+        said += [call, request]
     upstream.says(FIVE)
-    done = await gateway.ask("freddy", tools=[CAREFUL], store=False, input=[*inputs, approval(request["id"])])
+    tools = [{"type": "function", "name": "get_cities"}]
+    done = await gateway.ask("openai", tools=tools, store=False, input=[*said, approval(asks["id"])])
     assert kinds(done).count("function_call_output") == 1
 
 

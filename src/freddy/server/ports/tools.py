@@ -41,7 +41,14 @@ class ServerFunction(Protocol):
         ...
 
     @property
-    def source(self) -> str: ...
+    def source(self) -> str:
+        """Which function answers, as it is kept with the answer."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """Where a call of it goes: the same where the function was only brought up to date."""
+        ...
 
     async def call(self, arguments: str, asker: Asker) -> Answer:
         """`arguments` is JSON text that fits the parameters of `spec`. A failure is an answer, not an error."""

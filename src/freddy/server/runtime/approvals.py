@@ -114,8 +114,7 @@ class Approvals:
                         "hand its item back as it came, with its id, name and arguments unchanged; "
                         "or ask the model again: it will make the call anew",
                     )
-            # The one of several that stands beside its call: they may have come back once more.
-            request = next((one for one in requests if (one.call_id, one.name) in said.calls), requests[-1])
+            request = said.beside_its_call(requests)
             expires_at = approvals.expires_at(request)
             if expires_at is not None and expires_at < self._clock.now():
                 raise errors.InvalidRequest(
@@ -126,6 +125,20 @@ class Approvals:
                 )
             if answer.approve:
                 await self._check_call(request, said, origins=origins, param=param)
+
+    async def check_again(
+        self,
+        answers: Sequence[items.ApprovalAnswer],
+        context: Iterable[items.Item],
+        *,
+        origins: Origins | None,
+        param: str,
+    ) -> None:
+        """Whether what was approved a while ago can still be called as it was asked for. Raises as `check`."""
+        said = _Said(context)
+        for answer in answers:
+            if answer.approve and (requests := said.requests.get(answer.request_id)):
+                await self._check_call(said.beside_its_call(requests), said, origins=origins, param=param)
 
     async def _check_call(
         self, request: items.ApprovalRequest, said: "_Said", *, origins: Origins | None, param: str
@@ -222,6 +235,10 @@ class _Said:
                     self.calls.add((call_id, name))
                 case _:
                     continue
+
+    def beside_its_call(self, requests: Sequence[items.ApprovalRequest]) -> items.ApprovalRequest:
+        """Of several with one id: what came back may have come back once more."""
+        return next((one for one in requests if (one.call_id, one.name) in self.calls), requests[-1])
 
 
 def _changed(message: str, param: str, cure: str) -> errors.InvalidRequest:

@@ -63,7 +63,8 @@ class Passing:
         """
         if self.turn is None or self.turning is None:
             return told
-        told = told or self.turning.usage or self.turning.counted
+        asked = estimate.UNCOUNTED if self.choice.asking else None
+        told = told or self.turning.usage or self.turning.counted or asked
         open_ = [event.item for event in self.turning.close("incomplete") if isinstance(event, events.ItemDone)]
         self.said += open_
         return estimate.broken_off(self.turn, self.said, told, choice=self.choice)

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeGuard
+from typing import Final, TypeGuard
 
 from msgspec.structs import replace
 
@@ -13,6 +13,9 @@ from freddy.server.core.request import Request
 from freddy.server.core.run import Run
 from freddy.server.core.turn import Turn
 from freddy.server.core.usage import Shares, Usage
+
+UNCOUNTED: Final = Usage(estimated=True)
+"""More than nothing, nobody knows how much."""
 
 
 def _look(byte: int) -> int:

@@ -10,6 +10,8 @@ _MOST_SECONDS = 10.0
 _FORGOTTEN_SECONDS = 60.0
 """Who was not asked for again in so long wants no room."""
 _SHORTEST_WAIT = 0.05
+_MOST_TRIED = 10_000
+"""Runs of which is known how often they were tried: of more, the one that was not tried for longest begins anew."""
 
 
 class Holding:
@@ -20,6 +22,18 @@ class Holding:
         self._full: dict[tuple[str, str | None], float] = {}
         """Keys in organizations, and with None organizations. They stay when their moment has come: see `most`."""
         self._runs: dict[str, float] = {}
+        self._tries: dict[str, int] = {}
+
+    def tried(self, response_id: str) -> int:
+        """How often the run could not be taken up here, this time included."""
+        tries = self._tries[response_id] = self._tries.pop(response_id, 0) + 1
+        while len(self._tries) > _MOST_TRIED:
+            del self._tries[next(iter(self._tries))]
+        return tries
+
+    def forget(self, response_id: str) -> None:
+        """It was taken up, or is over."""
+        self._tries.pop(response_id, None)
 
     def is_full(self, organization_id: str, key_id: str | None) -> bool:
         """Whether it is in vain to ask for the leave to perform one more."""

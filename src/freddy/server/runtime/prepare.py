@@ -176,7 +176,12 @@ class Preparation:
             answers=answers,
             providers=tuple(settled.assistant.value.providers) if settled.assistant is not None else (),
         )
-        return await self._made(response, made, route, toolbox, tools=tools)
+        prepared = await self._made(response, made, route, toolbox, tools=tools)
+        if made.answers and response.status == "queued" and self._approvals is not None:
+            # While it waited, a server or a function of that name may have become another one.
+            said = compaction.opened(prepared.run.context)
+            await self._approvals.check_again(made.answers, said, origins=prepared.toolbox, param="input")
+        return prepared
 
     async def _made(
         self,

@@ -27,7 +27,6 @@ from freddy.server.core.response import Response
 from freddy.server.core.run import Run
 from freddy.server.core.transcript import Transcript
 from freddy.server.core.turn import Turn
-from freddy.server.core.usage import Usage
 from freddy.server.ports.model import Model
 from freddy.server.ports.tools import Answer, Asker
 from freddy.server.ports.world import Clock, IdSource
@@ -46,8 +45,6 @@ _LIMIT_REACHED: Final = (
 _MAY_HAVE_BEEN_MADE: Final = (
     "the server stopped while this call was under way: it may have been made, and is made again only after a yes"
 )
-_UNCOUNTED: Final = Usage(estimated=True)
-"""More than nothing, nobody knows how much."""
 _APPROVED_TURN: Final = -1
 """What was approved was called before the first turn."""
 
@@ -189,8 +186,7 @@ class Runner:
         except errors.FreddyError as error:
             yield [events.Failed(error.as_failure(), passing.taken(error.usage), passing.choice)]
         except asyncio.CancelledError as stopped:
-            told = _UNCOUNTED if passing.choice.asking else None
-            yield [replace(_stopped(stopped), usage=passing.taken(told), choice=passing.choice)]
+            yield [replace(_stopped(stopped), usage=passing.taken(None), choice=passing.choice)]
         except Exception:  # noqa: BLE001
             _log.exception("compaction_fault", extra={"response_id": run.response.id})
             failure = errors.Internal("Internal server error").as_failure()
@@ -423,7 +419,7 @@ def _stopped(stopped: asyncio.CancelledError) -> events.Failed | events.Cancelle
 def _stopped_in(turning: Transcript, stopped: asyncio.CancelledError) -> events.Failed | events.Cancelled:
     """The same in the middle of a turn: somebody who is asked has read the turn, even where not a word came."""
     choice = turning.choice
-    used = turning.usage or turning.counted or (_UNCOUNTED if choice.asking else None)
+    used = turning.usage or turning.counted or (estimate.UNCOUNTED if choice.asking else None)
     return replace(_stopped(stopped), usage=used, choice=choice)
 
 

@@ -240,7 +240,7 @@ class Toolbox:
         """Where the call goes, None where nobody here answers it. Credentials are no part of it: tokens are renewed."""
         if request.server_label is None:
             function = self._functions.get(request.name)
-            return None if function is None else function.source
+            return None if function is None else function.origin
         server = self._servers.get(request.server_label)
         if server is None or server.failure is not None:
             return None
@@ -294,7 +294,8 @@ class Toolbox:
             for index, item in enumerate(begun, place):
                 yield _told(index, msgspec.structs.replace(item, error=_STOPPED))
             raise
-        listed = _bounded([task.result() for task in tasks], before=known.values())
+        described = {label: min(len(one.spec.description or ""), _DESCRIPTION) for label, one in self._servers.items()}
+        listed = _bounded([task.result() for task in tasks], before=known.values(), described=described)
         for index, item in enumerate(listed, place):
             yield _told(index, item)
             known[item.server_label] = item.tools
@@ -483,12 +484,17 @@ def _fits(name: str, pattern: tuple[str, ...]) -> bool:
     return True
 
 
-def _bounded(listed: Iterable[items.McpTools], *, before: Iterable[Sequence[items.McpTool]]) -> list[items.McpTools]:
-    """The lists there is room for beside those told before; in the place of another stands why there is none."""
+def _bounded(
+    listed: Iterable[items.McpTools], *, before: Iterable[Sequence[items.McpTool]], described: Mapping[str, int]
+) -> list[items.McpTools]:
+    """The lists there is room for beside those told before; in the place of another stands why there is none.
+
+    `described` tells how much is told of a server with each of its tools.
+    """
     room = _MOST_OF_LISTS - sum(_size(tools) for tools in before)
     told: list[items.McpTools] = []
     for item in listed:
-        size = _size(item.tools)
+        size = _size(item.tools) + len(item.tools) * described.get(item.server_label, 0)
         if size > room:
             reason = (
                 f"its {len(item.tools)} tools take {size:,} bytes, and those of all servers may take "

@@ -28,7 +28,7 @@ from freddy.server.runtime.prepare import Preparation, Prepared, Unreadable
 from freddy.server.runtime.watching import Watch
 
 MOST_LOSSES = 5
-"""A run that so many died with, or could not take up, may be what they died of."""
+"""A run that so many died with may be what they died of. A process that could not take one up so often ends it."""
 Why: TypeAlias = Literal["limits", "limits_unavailable", "storage", "unreadable"]
 """Why a run that was claimed is given back."""
 _AWAY_SECONDS = 2.0
@@ -41,8 +41,8 @@ _PAGE = 500
 """Entries of a log that are read at once."""
 
 _log = logging.getLogger(__name__)
-_Seen: TypeAlias = Literal["done", "waits", "lost"]
-"""What became of a run that was claimed. One that `waits` or is `lost` is to be given back."""
+_Seen: TypeAlias = Literal["done", "waits"]
+"""What became of a run that was claimed. One that `waits` is to be given back."""
 
 
 class Pace(Struct, frozen=True, kw_only=True):
@@ -235,9 +235,11 @@ class Worker:
             self._hold(claim.response_id, _AGAIN_SECONDS * 2**MOST_LOSSES, "unreadable")
         finally:
             self._taking_up.discard(claim.response_id)
-        if seen != "done":
+        if seen == "done":
+            self._holding.forget(claim.response_id)
+        else:
             try:
-                await self._runs.release(claim, lost=seen == "lost")
+                await self._runs.release(claim)
             except (errors.FreddyError, errors.ClaimLost):
                 pass
             except Exception:  # noqa: BLE001
@@ -268,7 +270,9 @@ class Worker:
 
     async def _lose(self, claimed: Claimed | Unread, unreadable: Unreadable) -> _Seen:
         """Has it tried again, by whoever is first, or ends it. Raises `errors.StorageUnavailable`, `ClaimLost`."""
-        response_id, tries = claimed.claim.response_id, claimed.losses + 1
+        response_id = claimed.claim.response_id
+        # Each process counts for itself: one of another version may be able to, and has its turn in between.
+        tries = self._holding.tried(response_id)
         told = {
             "response_id": response_id,
             "code": unreadable.failure.code,
@@ -278,8 +282,8 @@ class Worker:
         }
         if tries < MOST_LOSSES:
             _log.warning("run_not_taken_up", extra=told)
-            self._hold(response_id, _AGAIN_SECONDS * 2**claimed.losses, "unreadable")
-            return "lost"
+            self._hold(response_id, _AGAIN_SECONDS * 2 ** (tries - 1), "unreadable")
+            return "waits"
         _log.error("run_given_up", extra=told)
         await self._give_up(claimed, unreadable.failure)
         return "done"

@@ -48,7 +48,8 @@ _not_held = (
     ),
 )
 _not_held_queued = (tables.QUEUED, *_not_held)
-ANY_NOT_HELD = Statement(sa.select(sa.literal(1)).select_from(_runs).where(*_not_held_queued).limit(1))
+# Who is held may have many runs in line: they are looked through in a read, and only what it finds is claimed.
+NOT_HELD = Statement(sa.select(_runs.c.response_id).where(*_not_held_queued).order_by(_runs.c.seq).limit(param("most")))
 
 
 def _claiming(*which: sa.ColumnElement[bool] | sa.TextClause) -> Statement:
@@ -61,7 +62,7 @@ def _claiming(*which: sa.ColumnElement[bool] | sa.TextClause) -> Statement:
 
 
 CLAIM = _claiming(tables.QUEUED)
-CLAIM_NOT_HELD = _claiming(*_not_held_queued)
+CLAIM_ONE = _claiming(tables.QUEUED, _runs.c.response_id == param("response_id"))
 _to_be_stopped = (tables.QUEUED, _runs.c.stop.is_not(None), _is_none_of("runs", _runs.c.response_id))
 ANY_TO_BE_STOPPED = Statement(sa.select(sa.literal(1)).select_from(_runs).where(*_to_be_stopped).limit(1))
 CLAIM_TO_BE_STOPPED = _claiming(*_to_be_stopped)

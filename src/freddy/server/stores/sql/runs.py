@@ -14,7 +14,7 @@ from freddy.server.ports.runs import NOTHING, Claim, Claimed, Entry, Heard, Held
 from freddy.server.stores.sql import response_queries, responses, rows
 from freddy.server.stores.sql import run_queries as queries
 from freddy.server.stores.sql.connection import Connection, Database
-from freddy.server.stores.sql.statements import Row, Value
+from freddy.server.stores.sql.statements import Row, Statement, Value
 
 _FORGOTTEN_AT_ONCE = 1_000
 _STOPPED_AT_ONCE = 100
@@ -50,23 +50,16 @@ class SqlRuns:
         return None if worker_id is None else Claim(response.id, response.organization_id, worker_id, fence)
 
     async def claim(self, worker_id: str, *, most: int, held: Held = NOTHING) -> Sequence[Claimed | Unread]:
-        any_free, claim, values = queries.ANY_QUEUED, queries.CLAIM, _lines(held)
         if most < 1:
-            any_free, claim, most = queries.ANY_TO_BE_STOPPED, queries.CLAIM_TO_BE_STOPPED, _STOPPED_AT_ONCE
-            values = {"runs": _text(held.runs)}
+            which = {"runs": _text(held.runs)}
+            taken = await self._take(
+                queries.ANY_TO_BE_STOPPED, queries.CLAIM_TO_BE_STOPPED, worker_id, _STOPPED_AT_ONCE, **which
+            )
         elif held:
-            any_free, claim = queries.ANY_NOT_HELD, queries.CLAIM_NOT_HELD
-
-        async def look(connection: Connection) -> bool:
-            return await connection.one(any_free, **values) is not None
-
-        async def work(connection: Connection) -> Sequence[Row]:
-            return await connection.all(claim, **values, worker_id=worker_id, most=most)
-
-        # Mostly there is nothing to write.
-        if not await self._database.read(look):
-            return []
-        taken = sorted(await self._database.write(work), key=lambda row: row[0])
+            taken = await self._take_not_held(worker_id, most, held)
+        else:
+            taken = await self._take(queries.ANY_QUEUED, queries.CLAIM, worker_id, most)
+        taken.sort(key=lambda row: row[0])
         tried = await asyncio.gather(*(self._read(worker_id, row) for row in taken), return_exceptions=True)
         found, away = [], None
         for row, one in zip(taken, tried, strict=True):
@@ -80,6 +73,28 @@ class SqlRuns:
         if away is not None and not found:
             raise away
         return found
+
+    async def _take(self, any_: Statement, claim: Statement, worker_id: str, most: int, **which: Value) -> list[Row]:
+        # Mostly there is nothing to write.
+        if await self._database.read(lambda connection: connection.one(any_, **which)) is None:
+            return []
+        return await self._database.write(
+            lambda connection: connection.all(claim, **which, worker_id=worker_id, most=most)
+        )
+
+    async def _take_not_held(self, worker_id: str, most: int, held: Held) -> list[Row]:
+        names = await self._database.read(
+            lambda connection: connection.all(queries.NOT_HELD, **_lines(held), most=most)
+        )
+
+        async def work(connection: Connection) -> list[Row]:
+            return [
+                row
+                for (response_id,) in names
+                for row in await connection.all(queries.CLAIM_ONE, response_id=response_id, worker_id=worker_id, most=1)
+            ]
+
+        return await self._database.write(work) if names else []
 
     async def _read(self, worker_id: str, row: Row) -> Claimed | Unread | None:
         """What was claimed, each by itself: it may be large, and nobody who writes waits for it to be read.
@@ -277,9 +292,7 @@ async def _require_written(connection: Connection, claim: Claim, entry: Entry) -
 
 
 def _lines(held: Held) -> dict[str, Value]:
-    """What fills the places of `queries.CLAIM_NOT_HELD`, and of no other."""
-    if not held:
-        return {}
+    """What fills the places of `queries.NOT_HELD`."""
     return {
         "runs": _text(held.runs),
         "organizations": _text(held.organizations),

@@ -38,11 +38,13 @@ class Brought:
         *,
         read: Read,
         source: str,
+        origin: str | None = None,
         seconds: float,
         threads: ThreadPoolExecutor,
     ) -> None:
         self.spec = spec
         self.source = source
+        self.origin = origin or source
         self._work = work
         self._read = read
         self._seconds = seconds
@@ -115,7 +117,9 @@ def _loaded(
             )
             continue
         taken.add(point.name)
-        yield Brought(spec, work, read=read, source=_source(point), seconds=seconds, threads=threads)
+        yield Brought(
+            spec, work, read=read, source=_source(point), origin=_origin(point), seconds=seconds, threads=threads
+        )
 
 
 def _check_free(name: str, taken: Collection[str]) -> None:
@@ -128,7 +132,11 @@ def _where(point: EntryPoint) -> tuple[str, str]:
 
 
 def _source(point: EntryPoint) -> str:
-    return f"package {point.dist.name} {point.dist.version}" if point.dist else f"package {point.module}"
+    return f"{_origin(point)} {point.dist.version}" if point.dist else _origin(point)
+
+
+def _origin(point: EntryPoint) -> str:
+    return f"package {point.dist.name if point.dist else point.module}"
 
 
 def _described(name: str, work: Any) -> tuple[Function, Read]:  # noqa: ANN401

@@ -53,7 +53,7 @@ class _City(Struct):
 class BuiltIn:
     """`work` makes an answer of the arguments."""
 
-    source = SOURCE
+    source = origin = SOURCE
 
     def __init__(self, spec: Function, work: Work) -> None:
         self.spec = spec

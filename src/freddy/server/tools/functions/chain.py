@@ -34,6 +34,7 @@ class _Remote:
     def __init__(self, function: Registered, registry: Registry, calls: RegisteredCalls) -> None:
         self.spec: Function = function.spec
         self.source = f"registered {function.id}"
+        self.origin = f"{self.source} {function.url}"
         self._function = function
         self._registry = registry
         self._calls = calls

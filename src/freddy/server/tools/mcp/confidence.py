@@ -14,6 +14,8 @@ from freddy.server.ports.tools import Answer
 HIDDEN: Final = "***REDACTED***"
 _SHORTEST: Final = 8
 """Shorter secrets are words that an answer may hold by chance."""
+_SHORTEST_IN_NAMES: Final = 16
+"""The same of the name of a tool, which would be left out."""
 
 
 class Confidence:
@@ -47,7 +49,7 @@ class Confidence:
             )
             for tool in tools
             # Under another name it could not be called.
-            if self.text(tool.name) == tool.name
+            if not any(one in tool.name for one in self._secrets if len(one) >= _SHORTEST_IN_NAMES)
         )
 
     def _part(self, part: items.Part) -> items.Part:
