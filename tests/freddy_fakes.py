@@ -653,10 +653,10 @@ class MemoryRetriever:
         self.stores = stores
         self.asked: list[tuple[toolspec.FileSearch, Sequence[str]]] = []
 
-    async def check(self, organization_id: str, spec: toolspec.FileSearch) -> None:
+    async def check(self, organization_id: str, spec: toolspec.FileSearch, *, param: str) -> None:
         for store in spec.vector_store_ids:
             if store not in self.stores:
-                raise errors.NotFound(f"There is no vector store {store!r}", param="vector_store_ids")
+                raise errors.NotFound(f"There is no vector store {store!r}", param=param)
 
     async def search(self, organization_id: str, spec: toolspec.FileSearch, queries: Sequence[str]) -> Answer:
         self.asked.append((spec, tuple(queries)))

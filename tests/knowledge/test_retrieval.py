@@ -181,18 +181,18 @@ async def test_a_search_without_a_question_or_without_stores_is_told_to_the_mode
 
 async def test_stores_are_checked_before_a_model_is_asked(stage):
     store, short = await stage.store(), await stage.store(expiry=Expiry(1))
-    await stage.retrieval.check("org_1", spec(store.id, short.id))
+    await stage.retrieval.check("org_1", spec(store.id, short.id), param="tools[0]")
     stage.clock.advance(86_400)
     for organization_id, store_ids in (
         ("org_2", (store.id,)),
         ("org_1", (store.id, "vs_nothing")),
     ):
         with pytest.raises(errors.NotFound) as unknown:
-            await stage.retrieval.check(organization_id, spec(*store_ids))
-        assert (unknown.value.param, unknown.value.code) == ("vector_store_ids", "vector_store_not_found")
+            await stage.retrieval.check(organization_id, spec(*store_ids), param="tools[0]")
+        assert (unknown.value.param, unknown.value.code) == ("tools[0]", "vector_store_not_found")
     with pytest.raises(errors.InvalidRequest) as late:
-        await stage.retrieval.check("org_1", spec(store.id, short.id))
-    assert (late.value.param, late.value.code) == ("vector_store_ids", "vector_store_expired")
+        await stage.retrieval.check("org_1", spec(store.id, short.id), param="tools[0]")
+    assert (late.value.param, late.value.code) == ("tools[0]", "vector_store_expired")
 
 
 async def test_what_a_model_is_told_keeps_its_bounds_and_the_part_that_was_asked_for(tmp_path):

@@ -466,10 +466,10 @@ async def test_a_function_that_nobody_has_is_told_to_be_none(stage):
 
 async def test_of_an_assistants_stores_those_that_cannot_be_searched_are_named():
     class Retriever(MemoryRetriever):
-        async def check(self, organization_id: str, spec: toolspec.FileSearch) -> None:
+        async def check(self, organization_id: str, spec: toolspec.FileSearch, *, param: str) -> None:
             if "vs_late" in spec.vector_store_ids:
-                raise errors.InvalidRequest("It has expired", param="vector_store_ids")
-            await super().check(organization_id, spec)
+                raise errors.InvalidRequest("It has expired", param=param)
+            await super().check(organization_id, spec, param=param)
 
     equipped = Tools(ToolStage(retriever=Retriever()).means(CountingIds()))
     (search,), missing = await equipped.with_search((), CALLER, ["vs_1", "vs_late", "vs_gone"])

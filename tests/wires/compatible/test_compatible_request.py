@@ -19,12 +19,13 @@ ABLE = Profile(name="m", provider="vendor", images=True, audio=True, files=True,
 OFFICIAL = TypeAdapter(completion_create_params.CompletionCreateParams)
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-LOOKUP = toolspec.Function("lookup", "Looks up", raw(SCHEMA), strict=True)
+CLOSED = {**SCHEMA, "required": [*SCHEMA["properties"]], "additionalProperties": False}
+LOOKUP = toolspec.Function("lookup", "Looks up", raw(CLOSED), strict=True)
 NOW = toolspec.Function("now")
 PATCH = toolspec.Function("patch", "Patches", form="custom", format=raw({"type": "text"}))
 LOOKUP_OUT = {
     "type": "function",
-    "function": {"name": "lookup", "description": "Looks up", "parameters": SCHEMA, "strict": True},
+    "function": {"name": "lookup", "description": "Looks up", "parameters": CLOSED, "strict": True},
 }
 NOW_OUT = {
     "type": "function",
@@ -333,6 +334,12 @@ ASKED = {
 def test_what_is_asked_for_is_asked_of_the_vendor(name):
     asked, fields = ASKED[name]
     assert told(ask(**asked)) == WHOLE | fields
+
+
+def test_strict_is_not_asked_for_with_a_schema_that_openai_behind_it_would_refuse():
+    open_ = toolspec.Function("lookup", "Looks up", raw(SCHEMA), strict=True)
+    [tool] = told(ask(tools=(open_,)))["tools"]
+    assert tool["function"]["strict"] is False
 
 
 def test_a_model_that_does_not_think_is_not_asked_to():

@@ -66,13 +66,13 @@ class Retrieval:
         self._clock = clock
         self._bounds = bounds
 
-    async def check(self, organization_id: str, spec: toolspec.FileSearch) -> None:
+    async def check(self, organization_id: str, spec: toolspec.FileSearch, *, param: str) -> None:
         found = await self._stores.find(organization_id, spec.vector_store_ids)
         for store_id in spec.vector_store_ids:
             if store_id not in found:
-                raise missing(store_id, param="vector_store_ids")
+                raise missing(store_id, param=param)
             if has_expired(found[store_id], self._clock.now()):
-                raise expired(store_id, param="vector_store_ids")
+                raise expired(store_id, param=param)
 
     async def search(self, organization_id: str, spec: toolspec.FileSearch, queries: Sequence[str]) -> Answer:
         asked = tuple(dict.fromkeys(query.strip() for query in queries if query.strip()))[:MOST_QUERIES]

@@ -31,9 +31,9 @@ class SampleStore:
         self._retrieval = retrieval
         self._organizations = frozenset(organizations)
 
-    async def check(self, organization_id: str, spec: toolspec.FileSearch) -> None:
+    async def check(self, organization_id: str, spec: toolspec.FileSearch, *, param: str) -> None:
         if (own := self._own(organization_id, spec)).vector_store_ids:
-            await self._retrieval.check(organization_id, own)
+            await self._retrieval.check(organization_id, own, param=param)
 
     async def search(self, organization_id: str, spec: toolspec.FileSearch, queries: Sequence[str]) -> Answer:
         own = self._own(organization_id, spec)

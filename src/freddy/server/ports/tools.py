@@ -103,8 +103,8 @@ class RegisteredCalls(Protocol):
 
 
 class Retriever(Protocol):
-    async def check(self, organization_id: str, spec: toolspec.FileSearch) -> None:
-        """Raises `errors.NotFound` for the first store that is not there."""
+    async def check(self, organization_id: str, spec: toolspec.FileSearch, *, param: str) -> None:
+        """Raises `errors.NotFound` for the first store that is not there, which `param` has named."""
         ...
 
     async def search(self, organization_id: str, spec: toolspec.FileSearch, queries: Sequence[str]) -> Answer:

@@ -112,11 +112,12 @@ class Tools:
         hosted = [tool.name for tool in request.tools if isinstance(tool, toolspec.Function) and tool.hosted]
         functions = await self._means.functions.find(caller.organization_id, hosted) if hosted else {}
         searches = tuple(tool for tool in request.tools if isinstance(tool, toolspec.FileSearch))
-        for search in searches:
-            await self._means.retriever.check(caller.organization_id, search)
         servers: dict[str, _McpServer] = {}
         for place, tool in enumerate(request.tools):
-            if isinstance(tool, toolspec.Mcp):
+            if isinstance(tool, toolspec.FileSearch):
+                param = f"tools[{place}].vector_store_ids"
+                await self._means.retriever.check(caller.organization_id, tool, param=param)
+            elif isinstance(tool, toolspec.Mcp):
                 servers[tool.server_label] = await self._server(tool, caller, at=f"tools[{place}]")
         if not functions and not searches and not servers:
             return None
@@ -142,7 +143,8 @@ class Tools:
         there, missing = [], []
         for store_id in store_ids:
             try:
-                await self._means.retriever.check(caller.organization_id, _search_in((store_id,)))
+                alone = _search_in((store_id,))
+                await self._means.retriever.check(caller.organization_id, alone, param="vector_store_ids")
                 there.append(store_id)
             except (errors.NotFound, errors.InvalidRequest):  # the latter has expired
                 missing.append(store_id)

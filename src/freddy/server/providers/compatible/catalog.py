@@ -58,6 +58,7 @@ COMPATIBLE: Final = Row(
         efforts=_levels("off", "low", "medium", "high"),
         thought="tags",
         strict=True,
+        closed_functions=True,
         files="file",
     ),
 )

@@ -249,7 +249,8 @@ def _strict(tool: toolspec.Function, facts: Facts) -> bool:
     """Whether the vendor can be told to be strict: it would refuse the whole request with a schema beyond its rules."""
     if not facts.strict or not tool.strict:
         return False
-    return not facts.closed_schemas or tool.parameters is None or schemas.is_strict(tool.parameters)
+    any_schema = not (facts.closed_schemas or facts.closed_functions)
+    return any_schema or tool.parameters is None or schemas.is_strict(tool.parameters)
 
 
 def _called(name: str, pattern: str) -> str:

@@ -99,6 +99,8 @@ class Facts(Struct, frozen=True, kw_only=True):
 
     strict: bool = False
     """Whether functions may be `strict`."""
+    closed_functions: bool = False
+    """Whether only those with a schema of OpenAI's strict subset: what stands behind may be OpenAI."""
     must_call: str | None = "required"
     """The word for a choice among all tools that must be made, None where there is none."""
     named: bool = True
