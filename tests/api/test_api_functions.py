@@ -18,6 +18,15 @@ WEATHER = {
         "required": ["city"],
     },
 }
+CLOSED = {
+    **WEATHER,
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+        "additionalProperties": False,
+    },
+}
 PLAIN = {key: value for key, value in WEATHER.items() if key != "type"}
 
 
@@ -31,7 +40,9 @@ async def test_a_function_reaches_the_model_and_its_call_the_caller(gateway, ups
     upstream.says(calls())
     response = await gateway.ask(dialect, tools=[WEATHER])
     (tool,) = upstream.last.body["tools"]
-    assert tool["function"] == {"strict": True, **PLAIN} if dialect == "freddy" else PLAIN
+    # OpenAI behind an unknown server would refuse the whole request: an optional parameter is not strict to it.
+    assert tool["function"] == ({"strict": False, **PLAIN} if dialect == "freddy" else PLAIN)
+    assert response.get("warnings", []) == []
     (item,) = response["output"]
     assert (item["type"], item["name"], item["call_id"], item["status"]) == (
         "function_call",
@@ -145,7 +156,7 @@ async def test_two_functions_of_one_name_are_refused(gateway, dialect, status):
 @promise(206)
 async def test_strictness_reaches_the_model(gateway, upstream):
     for given, wanted in ((None, True), (True, True), (False, False)):
-        tool = WEATHER if given is None else WEATHER | {"strict": given}
+        tool = CLOSED if given is None else CLOSED | {"strict": given}
         await gateway.ask("freddy", tools=[tool])
         assert upstream.last.body["tools"][0]["function"]["strict"] is wanted
 
