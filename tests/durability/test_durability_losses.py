@@ -75,7 +75,6 @@ async def test_who_stood_still_goes_on_where_nobody_else_does(tmp_path: Path):
         assert "claim_given_back" not in made.members["one"].said()
 
 
-@pytest.mark.xfail(strict=False, reason="once in some five times nobody takes the run up: the cause is not found yet")
 async def test_who_stands_still_in_a_transaction_holds_nobody_up(tmp_path: Path):
     postgres = databases.server()
     async with (
@@ -92,7 +91,7 @@ async def test_who_stands_still_in_a_transaction_holds_nobody_up(tmp_path: Path)
             await way.stuck.wait()
         made.members["one"].freeze()
         await crowd.lose()
-        await crowd.wait_over(run, seconds=2 * BOUND)
+        await crowd.wait_over(run, seconds=LEASE + BOUND)
         await crowd.check()
 
 

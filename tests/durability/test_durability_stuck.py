@@ -2,6 +2,8 @@
 
 import asyncio
 
+import asyncpg
+import pytest
 import sqlalchemy as sa
 from durability_cluster import Way, database
 
@@ -14,26 +16,63 @@ from freddy_process import BOUND
 
 BE_KNOWN = Statement(tables.workers.insert().values(id=param("id"), beats=0))
 BEAT = Statement(tables.workers.update().values(beats=tables.workers.c.beats + sa.literal_column("1")))
+COUNT = Statement(sa.select(sa.func.count()).select_from(tables.workers))
 
 
 async def beat(connection: Connection) -> None:
     await connection.run(BEAT)
 
 
-async def test_what_was_left_locked_is_free_again():
+async def beat_and_count(connection: Connection) -> None:
+    await connection.run(BEAT)
+    await connection.one(COUNT)
+
+
+@pytest.mark.parametrize(
+    ("last", "behind", "healthy", "frozen"),
+    [
+        pytest.param(beat, 2, 20.0, 1.0, id="between two commands"),
+        # A command that is new to a connection is several messages; no time limit of PostgreSQL holds between them.
+        pytest.param(beat_and_count, 3, 2.0, 2 * BOUND, id="between two messages of a command"),
+    ],
+)
+async def test_what_was_left_locked_is_free_again(last, behind: int, healthy: float, frozen: float):
     postgres = databases.server()
     with database(postgres) as name:
+        url = postgres.url(name)
         async with (
             Way(postgres) as way,
-            PostgresDatabase(postgres.url(name), patience=5.0) as healthy,
-            PostgresDatabase(way.url(name), patience=1.0) as frozen,
+            PostgresDatabase(url, patience=healthy) as other,
+            PostgresDatabase(way.url(name), patience=frozen, writers=1) as still,
         ):
-            await healthy.write(lambda connection: connection.run(BE_KNOWN, id="worker"))
-            # It has the row, and its COMMIT never comes.
-            way.stick(b"BEGIN ISOLATION LEVEL SERIALIZABLE", behind=3)
+            await other.write(lambda connection: connection.run(BE_KNOWN, id="worker"))
+            await still.write(beat)
+            # It has the row, and what it would send next never comes.
+            way.stick(b"BEGIN ISOLATION LEVEL SERIALIZABLE", behind=behind)
             async with asyncio.TaskGroup() as tasks:
-                writing = tasks.create_task(frozen.write(beat))
+                writing = tasks.create_task(still.write(last))
                 async with asyncio.timeout(BOUND):
                     await way.stuck.wait()
-                    await healthy.write(beat)
+                    assert await is_locked(url)
+                    await other.write(beat)
                     await writing
+        assert await beats(url) == 3
+
+
+async def is_locked(url: str) -> bool:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.fetch("SELECT id FROM workers FOR UPDATE NOWAIT")
+    except asyncpg.LockNotAvailableError:
+        return True
+    finally:
+        await connection.close()
+    return False
+
+
+async def beats(url: str) -> int:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval("SELECT beats FROM workers")
+    finally:
+        await connection.close()

@@ -23,6 +23,14 @@ _BEGIN_ALONE = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _JOIN_ALONE = f"SELECT pg_current_xact_id()::text, pg_advisory_xact_lock({WRITERS})"
 _STATUS = "SELECT pg_xact_status($1::text::xid8), pg_postmaster_start_time()::text"
 _STARTED = "SELECT pg_postmaster_start_time()::text"
+_APPLICATION = "freddy"
+# Who stands still between two messages of one command counts as active, not as idle: no time limit of PostgreSQL holds
+# for it before version 17, and none that leaves long transactions alone after it.
+_END_STILL = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND usename = current_user AND application_name = $1 AND state = 'active' AND wait_event = 'ClientRead'"
+    " AND state_change < clock_timestamp() - make_interval(secs => $2)"
+)
 _LOOKS = 50
 _BETWEEN_LOOKS = 0.1
 _BETWEEN_CONNECTS = 0.2
@@ -172,6 +180,8 @@ class Session:
                 values.append(await work(transaction))  # noqa: PERF401 — one after the other
         except Exception as error:
             await self._roll_back(raw, error)
+            if isinstance(error, TimeoutError):
+                await self._end_who_stands_still()
             raise Failed(error, again=transaction.taken or faults.passing(error) or faults.lost(error)) from error
         try:
             await raw.execute("COMMIT")
@@ -232,6 +242,14 @@ class Session:
         except Exception:  # noqa: BLE001 — a connection that ends rolls back as well
             self._drop()
 
+    async def _end_who_stands_still(self) -> None:
+        """Of the connections of any server to this database: they may hold what a statement waited for in vain."""
+        try:
+            raw = await self._connected()
+            await raw.fetch(_END_STILL, _APPLICATION, self._patience)
+        except Exception:  # noqa: BLE001 — what waited tries again, and tells its own failure
+            self._drop()
+
     def _drop(self) -> None:
         raw, self._raw = self._raw, None
         if raw is not None:
@@ -273,7 +291,7 @@ async def connect(address: Address, *, timeout: float) -> Raw:  # noqa: ASYNC109
             timeout=timeout,
             command_timeout=timeout,
             statement_cache_size=address.cached_statements,
-            server_settings={"application_name": "freddy"},
+            server_settings={"application_name": _APPLICATION},
         )
     except ValueError:
         raise unreadable() from None
