@@ -97,6 +97,39 @@ def test_processes_that_ask_at_the_same_time_get_the_limit_and_not_one_more(valk
     assert sum(map(int, tokens)) == REQUESTS * 10
 
 
+async def test_whoever_is_cancelled_ends_wherever_it_is(valkey: Valkey):
+    async with opened(valkey) as counters, asyncio.TaskGroup() as tasks:
+        await taken(counters, key(requests=1000))
+        for steps in range(40):
+            taking = tasks.create_task(taken(counters, key(requests=1000)))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            if taking.cancel():
+                await asyncio.wait((taking,))
+                assert taking.cancelled(), f"it went on after step {steps}"
+
+
+async def test_whoever_is_cancelled_can_settle_what_it_has_taken(valkey: Valkey):
+    async with opened(valkey) as counters, asyncio.TaskGroup() as tasks:
+        took, ended = asyncio.Event(), asyncio.Event()
+
+        async def use() -> None:
+            one = await taken(counters, key(runs=1))
+            try:
+                took.set()
+                await asyncio.Event().wait()
+            finally:
+                await counters.settle(one, requests=1, tokens=0, cost=0, month=NOVEMBER)
+                ended.set()
+
+        using = tasks.create_task(use())
+        await took.wait()
+        using.cancel()
+        await asyncio.wait((using,))
+        assert ended.is_set()
+        await taken(counters, key(runs=1))
+
+
 async def test_the_runs_of_a_process_that_was_killed_end_by_themselves(valkey):
     clock = FixedClock(NOW)
     async with opened(valkey, clock=clock) as counters:

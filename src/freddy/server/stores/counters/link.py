@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -39,6 +40,13 @@ def address(url: str) -> str:
     return read
 
 
+def cancellations() -> int:
+    """How often the task was told to end. What redis-py waits with may swallow that on Python 3.11:
+    https://github.com/python/cpython/issues/86296"""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
 class Link:
     """`url` is `redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://`; whether a cluster answers is found out.
 
@@ -70,10 +78,11 @@ class Link:
             return
         try:
             async with asyncio.timeout(self._timeout):
-                # Connections of before may be dead without a word.
-                await self.close()
-                # A write: what answers may be full, or a replica.
-                await (await self._connected()).set(PROBE, "", px=1000)
+                with _heeding():
+                    # Connections of before may be dead without a word.
+                    await self.close()
+                    # A write: what answers may be full, or a replica.
+                    await (await self._connected()).set(PROBE, "", px=1000)
         except Exception as error:
             raise self._unavailable() from error
         self.away = False
@@ -87,12 +96,13 @@ class Link:
     async def _perform(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Reply:
         try:
             async with asyncio.timeout(self._timeout):
-                client = self._client or await self._connected()
-                try:
-                    reply: Reply = await client.evalsha(script.digest, len(keys), *keys, *arguments)
-                except NoScriptError:
-                    reply = await client.eval(script.text, len(keys), *keys, *arguments)
-                return reply
+                with _heeding():
+                    client = self._client or await self._connected()
+                    try:
+                        reply: Reply = await client.evalsha(script.digest, len(keys), *keys, *arguments)
+                    except NoScriptError:
+                        reply = await client.eval(script.text, len(keys), *keys, *arguments)
+                    return reply
         except Exception as error:
             # Not only those of Redis: event loops and clusters have some of their own for a connection that broke.
             if not self.away:
@@ -139,3 +149,15 @@ class Link:
             details="the server cannot reach the Redis or Valkey that counts them: try again",
             retry_after=1,
         )
+
+
+@contextmanager
+def _heeding() -> Iterator[None]:
+    """What came in here to end the task ends it, at the latest when this is left. It may have been told so before:
+    what it does then, it does to the end."""
+    before = cancellations()
+    try:
+        yield
+    finally:
+        if cancellations() > before:
+            raise asyncio.CancelledError

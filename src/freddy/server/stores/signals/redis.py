@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 
 from freddy.server.ports.signals import Hearing
 from freddy.server.ports.world import IdSource
-from freddy.server.stores.counters.link import address
+from freddy.server.stores.counters.link import address, cancellations
 from freddy.server.stores.signals.topics import Topics, fitting
 
 _log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class RedisSignals:
 
     async def _keep_telling(self) -> None:
         async with aclosing(self._client()) as client:
-            while not _cancelled():
+            while not cancellations():
                 await self._come.wait()
                 batch = self._take()
                 if not batch:
@@ -193,7 +193,7 @@ class RedisSignals:
     async def _subscribe_on(self, channels: PubSub) -> None:
         self._changed.update(self._topics)
         self._change.set()
-        while not _cancelled():
+        while not cancellations():
             try:
                 async with asyncio.timeout(self._silence / 3):
                     await self._change.wait()
@@ -216,7 +216,7 @@ class RedisSignals:
                     await channels.unsubscribe(*(_PREFIX + topic for topic in going))
 
     async def _read_on(self, channels: PubSub) -> None:
-        while not _cancelled():
+        while not cancellations():
             message = await channels.get_message(timeout=self._silence)
             if message is None:
                 raise TimeoutError("the server says nothing")
@@ -263,12 +263,6 @@ class RedisSignals:
             self._away.discard(side)
             if not self._away:
                 _log.info("signals_back", extra={"host": self._place})
-
-
-def _cancelled() -> bool:
-    """Whether the task is to end. What redis-py waits with may swallow that: https://github.com/python/cpython/issues/86296"""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _reason(error: Exception) -> str:
