@@ -94,6 +94,7 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
         "HOME": str(home),
         "TMPDIR": str(temporary),
         "FREDDY_HOME": str(home),
+        "PYTHONFAULTHANDLER": "1",
         "FREDDY_PORT": "0",
         "FREDDY_PULL": "off",
         "FREDDY_MODEL": "none",
@@ -126,11 +127,20 @@ def running(home: Path, command: str, **variables: str) -> Iterator[tuple[subpro
         try:
             yield process, greeting(process, log), log
             if process.poll() is None:
-                process.terminate()
-                process.wait(BOUND)
+                _stop(process, log)
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+def _stop(process: subprocess.Popen[bytes], log: Path) -> None:
+    process.terminate()
+    try:
+        process.wait(BOUND)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # it writes where it stands
+        process.wait(BOUND)
+        raise AssertionError(f"it did not stop: {log.read_text()[-8000:]}") from None
 
 
 def refused(home: Path, *, command: str = "serve", **variables: str) -> tuple[int, str, str]:
