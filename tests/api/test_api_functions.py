@@ -124,6 +124,41 @@ async def test_a_call_is_answered_by_an_output_with_its_id(gateway, upstream):
         assert upstream.last.body["messages"][2]["tool_call_id"] == "call_a"
 
 
+@pytest.mark.parametrize("dialect", ["freddy", "openai"])
+async def test_an_output_that_answers_no_call_is_refused(gateway, upstream, dialect):
+    output = {"type": "function_call_output", "call_id": "call_b", "output": "7 degrees"}
+    upstream.says(calls())
+    first = await gateway.ask(dialect, tools=[WEATHER])
+    asked = len(upstream.calls)
+    for more in ({}, {"previous_response_id": first["id"]}):
+        reply = await gateway.post(*spelled(dialect, input=[output], tools=[WEATHER], **more))
+        assert reply.status_code == 400, reply.text
+        error = reply.json()["error"]
+        assert error["param"] == ("input" if dialect == "openai" else "inputs")
+        assert "call_b" in error["message"]
+    assert len(upstream.calls) == asked
+
+
+@pytest.mark.parametrize("dialect", ["freddy", "openai"])
+async def test_who_goes_on_without_answering_a_call_can_go_on(gateway, upstream, dialect):
+    upstream.says(
+        Answer(call("get_weather", '{"city":"Oslo"}', call_id="call_a")), Answer(text("Sure.")), Answer(text("Sure."))
+    )
+    first = await gateway.ask(dialect, tools=[WEATHER])
+    say = {"role": "user", "content": "Never mind."}
+    asked = {"type": "function_call", "call_id": "call_a", "name": "get_weather", "arguments": "{}"}
+    for more in (
+        {"input": [say], "previous_response_id": first["id"]},
+        {"input": [{"role": "user", "content": "Hi"}, asked, say]},
+    ):
+        await gateway.ask(dialect, tools=[WEATHER], **more)
+        # Vendors refuse a call without an output.
+        assert [(one["role"], one["content"]) for one in upstream.last.body["messages"]] == [
+            ("user", "Hi"),
+            ("user", "Never mind."),
+        ]
+
+
 @promise(114, 115, 116)
 @pytest.mark.parametrize("dialect", ["freddy", "openai"])
 async def test_the_choice_of_tools_reaches_the_model(gateway, upstream, dialect):

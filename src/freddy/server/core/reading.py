@@ -1,5 +1,6 @@
 """Turns what was said and done into what a model reads: calls that were answered here are those of functions. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, assert_never
 
@@ -21,6 +22,8 @@ def readable(said: Sequence[items.Item]) -> tuple[items.Readable, ...]:
         return tuple(said)  # type: ignore[arg-type]
     asked = {item.call_id for item in said if isinstance(item, items.ApprovalRequest) and item.server_label is None}
     late = {item.call_id: item for item in said if isinstance(item, items.FunctionOutput) and item.call_id in asked}
+    # Some models count their calls anew in every answer: each output is for one call of its id.
+    outputs = Counter(item.call_id for item in said if isinstance(item, items.FunctionOutput))
     denied = _denied(said)
     telling = _Telling()
     for item in said:
@@ -32,7 +35,9 @@ def readable(said: Sequence[items.Item]) -> tuple[items.Readable, ...]:
             case items.FunctionCall() if items.is_broken_off(item):
                 continue
             case items.FunctionCall(call_id=call_id, turn=turn) if call_id not in asked:
-                telling.call(turn, item)
+                if outputs[call_id] > 0:
+                    telling.call(turn, item)
+                outputs[call_id] -= 1
             case items.FunctionCall(call_id=call_id, turn=turn) if call_id in late:
                 telling.call(turn, item, late.pop(call_id))
             case items.FunctionOutput(call_id=call_id) if call_id in asked and call_id not in late:

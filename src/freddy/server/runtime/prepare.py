@@ -1,7 +1,7 @@
 """A request and its caller to a run: what must be looked up, in order."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -140,6 +140,7 @@ class Preparation:
             largest=route.reads_most,
             instructions=instructions,
         )
+        _refuse_strays(request.input, before.said)
         answers = approvals.fresh(request.input) if self._approvals is not None else ()
         if self._approvals is not None and answers:
             said = compaction.opened((*before.said, *request.input))
@@ -340,6 +341,26 @@ def _refuse(request: Request) -> None:
             "A background response must be stored", param="store", details="leave store out, or background"
         )
     forms.refuse(request.output)
+
+
+def _refuse_strays(said: Sequence[items.Item], before: Sequence[items.Item]) -> None:
+    """Outputs of calls that were never made: vendors refuse them, each in words of its own."""
+    outputs = [item for item in said if isinstance(item, items.FunctionOutput)]
+    # What a compaction stands for is not at hand.
+    if not outputs or compaction.last(said) is not None:
+        return
+    called = {
+        item.call_id
+        for item in (*before, *compaction.opened(before), *said)
+        if isinstance(item, items.FunctionCall | items.HostedCall | items.ApprovalRequest)
+    }
+    for output in outputs:
+        if output.call_id not in called:
+            raise errors.InvalidRequest(
+                f"There is no call {output.call_id!r} that this output could answer",
+                param="input",
+                details="hand the call back before its output, or name the response or the thread that has it",
+            )
 
 
 def _without_secrets(tools: tuple[toolspec.ToolSpec, ...]) -> tuple[toolspec.ToolSpec, ...]:
