@@ -36,7 +36,7 @@ async def beat_and_count(connection: Connection) -> None:
         pytest.param(beat_and_count, 3, 2.0, 2 * BOUND, id="between two messages of a command"),
     ],
 )
-async def test_what_was_left_locked_is_free_again(last, behind: int, healthy: float, frozen: float):
+async def test_what_was_left_locked_is_free_again(last, behind: int, healthy: float, frozen: float, caplog):
     postgres = databases.server()
     with database(postgres) as name:
         url = postgres.url(name)
@@ -57,6 +57,8 @@ async def test_what_was_left_locked_is_free_again(last, behind: int, healthy: fl
                     await other.write(beat)
                     await writing
         assert await beats(url) == 3
+        # PostgreSQL ends the one by itself, and whoever waits the other.
+        assert ("connections_ended" in caplog.messages) == (last is beat_and_count)
 
 
 async def is_locked(url: str) -> bool:

@@ -1,6 +1,7 @@
 """Owns one connection to PostgreSQL: opens it, opens it again when it was lost, and runs works in its transactions."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, Protocol
@@ -12,6 +13,8 @@ from freddy.server.stores.sql.connection import Taken, Work
 from freddy.server.stores.sql.postgres import faults
 from freddy.server.stores.sql.postgres.address import Address, unreadable
 from freddy.server.stores.sql.statements import Row, Statement, Value
+
+_log = logging.getLogger(__name__)
 
 WRITERS = 0x46726564647900
 """The key of the advisory lock (a word in ASCII) that transactions share, and that one has for itself."""
@@ -246,9 +249,12 @@ class Session:
         """Of the connections of any server to this database: they may hold what a statement waited for in vain."""
         try:
             raw = await self._connected()
-            await raw.fetch(_END_STILL, _APPLICATION, self._patience)
+            ended = await raw.fetch(_END_STILL, _APPLICATION, self._patience)
         except Exception:  # noqa: BLE001 — what waited tries again, and tells its own failure
             self._drop()
+        else:
+            if ended:
+                _log.warning("connections_ended", extra={"count": len(ended), "seconds": self._patience})
 
     def _drop(self) -> None:
         raw, self._raw = self._raw, None
