@@ -34,8 +34,20 @@ ONE, TWO = "wrk_1", "wrk_2"
 
 
 @pytest.fixture
-def runs(database: Database) -> RunStore:
-    return SqlRuns(database)
+async def runs(database: Database) -> RunStore:
+    """Knows two workers."""
+    return await knowing(SqlRuns(database), ONE, TWO)
+
+
+async def knowing(runs: RunStore, *worker_ids: str) -> RunStore:
+    for worker_id in worker_ids:
+        await runs.beat(worker_id)
+    return runs
+
+
+async def pulse_of(worker_id: str, runs: RunStore) -> Pulse:
+    (found,) = [pulse for pulse in await runs.pulses() if pulse.worker_id == worker_id]
+    return found
 
 
 @asynccontextmanager
@@ -130,8 +142,9 @@ async def test_no_run_is_claimed_by_two(kind: str, tmp_path: Path) -> None:
         await asyncio.gather(*(stores[0].put(response, PLAN, worker_id=None) for response in put))
 
         async def claim_all(number: int) -> Sequence[Claimed | Unread]:
-            store, mine = stores[number % 2], []
-            while found := await store.claim(f"wrk_{number}", most=3):
+            store, worker_id, mine = stores[number % 2], f"wrk_{number}", []
+            await store.beat(worker_id)
+            while found := await store.claim(worker_id, most=3):
                 mine += found
             return mine
 
@@ -250,6 +263,7 @@ async def test_the_writes_of_an_old_claim_never_pass_a_new_one(kind: str, tmp_pa
     """One writes as fast as it can while others take the run: its log shows that nobody wrote after the next began."""
     async with two_processes(kind, tmp_path) as (one, two):
         here, there = SqlRuns(one), SqlRuns(two)
+        await here.beat(ONE)
         response = queued("hello")
         claim = await here.put(response, PLAN, worker_id=ONE)
         assert claim is not None
@@ -269,9 +283,10 @@ async def test_the_writes_of_an_old_claim_never_pass_a_new_one(kind: str, tmp_pa
                 while not await store.log(response.id):  # noqa: ASYNC110 (nobody tells)
                     await asyncio.sleep(0)
                 await store.beat(claim.worker_id)
-                (pulse,) = await store.pulses()
-                assert await store.bury(pulse, 5) == 0
-                (found,) = await store.claim(ONE, most=1)
+                assert await store.bury(await pulse_of(claim.worker_id, store), 5) == 0
+                worker_id = TWO if claim.worker_id == ONE else ONE
+                await other.beat(worker_id)
+                (found,) = await store.claim(worker_id, most=1)
                 log = await store.log(response.id)
                 claim = found.claim
                 await store.record(claim, entry(len(log), b"%d" % claim.fence), {})
@@ -356,8 +371,8 @@ async def test_a_run_tells_how_many_died_with_it(runs: RunStore) -> None:
         await runs.beat(ONE)
         [found] = await runs.claim(ONE, most=1)
         assert found.losses == losses
-        [pulse] = await runs.pulses()
-        await runs.bury(pulse, 5)
+        await runs.bury(await pulse_of(ONE, runs), 5)
+    await runs.beat(ONE)
     [found] = await runs.claim(ONE, most=1)
     await runs.release(found.claim)
     [found] = await runs.claim(ONE, most=1)
@@ -396,7 +411,8 @@ async def test_only_what_goes_on_can_be_stopped_and_only_in_its_organization(run
     assert _heard(await runs.beat(ONE)) == Heard()
 
 
-async def test_hearts_beat(runs: RunStore) -> None:
+async def test_hearts_beat(database: Database) -> None:
+    runs = SqlRuns(database)
     assert await runs.pulses() == []
     for _ in range(3):
         assert _heard(await runs.beat(ONE)) == Heard()
@@ -430,9 +446,9 @@ async def test_a_worker_that_is_dead_is_buried_once(database: Database, runs: Ru
     await responses.open(kept)
     await responses.finish(completed(kept, "well"))
     await SqlResponses(database, TWO).open(others)
-    (pulse,) = await runs.pulses()
+    pulse = await pulse_of(ONE, runs)
     assert await runs.bury(pulse, 77) == 1
-    assert await runs.pulses() == []
+    assert [each.worker_id for each in await runs.pulses()] == [TWO]
     failed = await responses.get(ACME, foreground.id)
     assert failed is not None
     assert failed.failure is not None
@@ -447,7 +463,7 @@ async def test_a_worker_that_is_dead_is_buried_once(database: Database, runs: Ru
 
 async def test_a_worker_whose_heart_has_beaten_since_is_not_buried(runs: RunStore) -> None:
     await runs.beat(ONE)
-    (pulse,) = await runs.pulses()
+    pulse = await pulse_of(ONE, runs)
     claim = await claimed(runs, ONE)
     await runs.beat(ONE)
     assert await runs.bury(pulse, 5) is None
@@ -456,29 +472,41 @@ async def test_a_worker_whose_heart_has_beaten_since_is_not_buried(runs: RunStor
 
 
 async def test_one_who_was_buried_alive_hears_of_it_and_has_nothing(runs: RunStore) -> None:
-    await runs.beat(ONE)
-    (pulse,) = await runs.pulses()
-    await claimed(runs, ONE)
+    pulse = await pulse_of(ONE, runs)
+    mine = await claimed(runs, ONE)
     assert await runs.bury(pulse, 5) == 0
-    later = await claimed(runs, ONE)
     assert _heard(await runs.beat(ONE)) == Heard(buried=True)
     with pytest.raises(errors.ClaimLost):
-        await runs.record(later, entry(0), {})
-    assert await runs.queued() == 2
+        await runs.record(mine, entry(0), {})
+    assert await runs.queued() == 1
     # Others that still wait for the beats of before to grow do not bury it again.
     assert await runs.bury(pulse, 6) is None
     assert _heard(await runs.beat(ONE)) == Heard()
+
+
+async def test_one_who_was_buried_alive_claims_nothing_until_it_hears_of_it(runs: RunStore) -> None:
+    await runs.put(waits := queued("waits"), PLAN, worker_id=None)
+    await runs.stop(ACME, waits.id, "cancel")
+    await runs.bury(await pulse_of(ONE, runs), 5)
+    assert await runs.put(mine := queued("mine"), PLAN, worker_id=ONE) is None
+    held = Held(runs=("resp_other",))
+    for most, besides in ((9, Held()), (9, held), (0, Held())):
+        assert await runs.claim(ONE, most=most, held=besides) == []
+    assert await runs.queued() == 2
+    await runs.beat(ONE)
+    assert [each.claim.response_id for each in await runs.claim(ONE, most=9)] == [waits.id, mine.id]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 async def test_a_burial_and_a_heartbeat_at_once_agree(kind: str, tmp_path: Path) -> None:
     async with two_processes(kind, tmp_path) as (one, two), asyncio.timeout(60):
         here, there = SqlRuns(one), SqlRuns(two)
+        await there.beat(TWO)
         for _ in range(15):
             await here.beat(ONE)
             claim = await here.put(queued("hello"), PLAN, worker_id=ONE)
             assert claim is not None
-            (pulse,) = await there.pulses()
+            pulse = await pulse_of(ONE, there)
             buried, heard, again = await asyncio.gather(there.bury(pulse, 5), here.beat(ONE), there.bury(pulse, 5))
             assert heard.buried is (0 in (buried, again))
             if heard.buried:
@@ -497,6 +525,8 @@ async def test_what_belongs_to_nobody_who_is_known_goes_on_or_has_failed(databas
     await SqlResponses(database, TWO).open(dead)
     await SqlResponses(database).open(nobodys)
     mine, lost = await claimed(runs, ONE), await claimed(runs, TWO)
+    # It claimed that while it was buried.
+    await database.write(lambda connection: connection.run(queries.LEAVE, worker_id=TWO))
     waits = queued("waits")
     await runs.put(waits, PLAN, worker_id=None)
     assert await runs.bury_unknown(88) == 2
@@ -514,11 +544,9 @@ async def test_what_belongs_to_nobody_who_is_known_goes_on_or_has_failed(databas
 
 async def test_a_response_that_seemed_lost_has_its_end_when_that_comes(database: Database, runs: RunStore) -> None:
     responses = SqlResponses(database, ONE)
-    await runs.beat(ONE)
     response = begun("hello")
     await responses.open(response)
-    (pulse,) = await runs.pulses()
-    assert await runs.bury(pulse, 5) == 1
+    assert await runs.bury(await pulse_of(ONE, runs), 5) == 1
     await responses.finish(ended := completed(response, "well"))
     assert await responses.get(ACME, response.id) == ended
 
@@ -747,6 +775,7 @@ class AwayOnce:
 
 @pytest.mark.parametrize("at", [2, 3, 4])
 async def test_what_was_claimed_and_could_not_be_read_is_left_to_others_unharmed(database: Database, at: int) -> None:
+    await knowing(SqlRuns(database), ONE, TWO)
     for number in (1, 2, 3):
         await SqlRuns(database).put(queued("hello", id=f"resp_{number}"), PLAN, worker_id=None)
     faulty = SqlRuns(AwayOnce(database, at=at))

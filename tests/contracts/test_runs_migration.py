@@ -86,6 +86,7 @@ async def test_responses_of_before_stay_and_runs_can_be_kept(kind: str, tmp_path
         found = await responses.get(ACME, GOING.id)
         assert found is not None
         assert found.status == "failed"
+        await runs.beat("wrk_1")
         claim = await runs.put(response := begun("hello", status="queued"), b"plan", worker_id="wrk_1")
         assert claim is not None
         await runs.finish(claim, ended := completed(response, "well"), Entry(0, 0, 1, b"[]"))

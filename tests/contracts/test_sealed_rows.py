@@ -68,6 +68,7 @@ async def test_what_is_not_there_is_not_changed(rows: tuple[SealedRows, Add]) ->
 async def test_what_holds_nothing_is_not_among_them(database: Database) -> None:
     runs, repeats = SqlRuns(database), SqlRepeats(database)
     response = begun("hello", status="queued")
+    await runs.beat("wrk_1")
     claim = await runs.put(response, DATA, worker_id="wrk_1")
     assert claim is not None
     assert await sealed.plans(database).names() == [(ACME, response.id)]

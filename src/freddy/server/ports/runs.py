@@ -98,6 +98,8 @@ class RunStore(Protocol):
     async def put(self, response: Response, plan: bytes, *, worker_id: str | None) -> Claim | None:
         """Opens a response (see `ResponseStore.open`), and queues its run; for `worker_id`, it is claimed at once.
 
+        A worker that is not known, because it was buried, claims nothing: the run is queued.
+
         Raises `errors.Conflict` when the response's id is taken.
         """
         ...
@@ -105,7 +107,8 @@ class RunStore(Protocol):
     async def claim(self, worker_id: str, *, most: int, held: Held = NOTHING) -> Sequence[Claimed | Unread]:
         """Up to `most` runs that nobody has and that are not `held`, the ones queued first, first.
 
-        No run is claimed by two. With a `most` of 0, some of those that are to be stopped: nobody need perform them.
+        No run is claimed by two, and none by a worker that is not known. With a `most` of 0, some of those that are to
+        be stopped: nobody need perform them.
         """
         ...
 

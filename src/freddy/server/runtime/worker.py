@@ -428,6 +428,7 @@ class Worker:
                 if heard.buried:
                     _log.warning("worker_was_buried", extra={"worker_id": self.id})
                     self._host.let_go()
+                    self._work.set()  # it may claim again
                 for response_id, how in heard.stops.items():
                     self._host.stop(response_id, keep=how == runner.KEEP)
                 await self._look_around()

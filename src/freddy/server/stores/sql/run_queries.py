@@ -17,7 +17,13 @@ _this = _runs.c.response_id == param("response_id")
 _going_on = _runs.c.ended_at.is_(None)
 _held = (_this, _runs.c.worker_id == param("worker_id"), _runs.c.fence == param("fence"), _going_on)
 
-ADD = Statement(_runs.insert().values(statements.params(_runs, leave_out=("stop", "ended_at"))))
+# Only for a worker that is known: what another claims is taken from it by whoever notices, and begun once more.
+_known = sa.select(_workers.c.id).where(_workers.c.id == param("worker_id"))
+ADD = Statement(
+    _runs.insert()
+    .values({**statements.params(_runs, leave_out=("stop", "ended_at")), "worker_id": _known.scalar_subquery()})
+    .returning(_runs.c.worker_id)
+)
 
 ANY_QUEUED = Statement(sa.select(sa.literal(1)).select_from(_runs).where(tables.QUEUED).limit(1))
 HOW_MANY_QUEUED = Statement(sa.select(sa.func.count()).select_from(_runs).where(tables.QUEUED))
@@ -53,7 +59,7 @@ NOT_HELD = Statement(sa.select(_runs.c.response_id).where(*_not_held_queued).ord
 
 
 def _claiming(*which: sa.ColumnElement[bool] | sa.TextClause) -> Statement:
-    queued = sa.select(_runs.c.response_id).where(*which).order_by(_runs.c.seq).limit(param("most"))
+    queued = sa.select(_runs.c.response_id).where(*which, _known.exists()).order_by(_runs.c.seq).limit(param("most"))
     # What another process takes just now is left to it.
     free = _runs.c.response_id.in_(queued.with_for_update(skip_locked=True))
     claimed = _runs.update().where(free).values(worker_id=param("worker_id"), fence=_runs.c.fence + _ONE)

@@ -33,9 +33,9 @@ class SqlRuns:
         opened = responses.opening(response)
         fence = 0 if worker_id is None else 1
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: Connection) -> bool:
             seq = await opened(connection)
-            await connection.run(
+            added = await connection.one(
                 queries.ADD,
                 response_id=response.id,
                 organization_id=response.organization_id,
@@ -45,9 +45,10 @@ class SqlRuns:
                 losses=0,
                 plan=plan,
             )
+            return added is not None and added[0] is not None
 
-        await self._database.write(work)
-        return None if worker_id is None else Claim(response.id, response.organization_id, worker_id, fence)
+        claimed = await self._database.write(work)
+        return Claim(response.id, response.organization_id, worker_id, fence) if worker_id and claimed else None
 
     async def claim(self, worker_id: str, *, most: int, held: Held = NOTHING) -> Sequence[Claimed | Unread]:
         if most < 1:
