@@ -136,6 +136,22 @@ async def test_several_may_make_a_database_at_once(tmp_path: Path) -> None:
     await asyncio.gather(*(use() for _ in range(8)))
 
 
+async def test_a_database_that_another_is_making_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "freddy.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # SQLite gives up at once where this meets a change of the journal's mode
+
+        async def use() -> None:
+            async with Database(path) as database:
+                await SqlResponses(database).open(begun("hello"))
+
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+            using = tasks.create_task(use())
+            await asyncio.sleep(0.1)
+            assert not using.done()
+            other.execute("COMMIT")
+
+
 async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "freddy.db"
     async with Database(path):

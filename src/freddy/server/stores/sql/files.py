@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,7 @@ from freddy.server.core import errors
 from freddy.server.stores.sql import faults, schema
 
 _CACHED_STATEMENTS = 256
+_AGAIN_SECONDS = 0.01
 _PRAGMAS = {
     "read": ("PRAGMA query_only = ON", "PRAGMA cache_size = -16384"),
     "write": (
@@ -69,8 +71,21 @@ def _open(path: Path, purpose: Literal["read", "write", "throwaway"], *, patienc
     connection = sqlite3.connect(path, isolation_level=None, timeout=patience, cached_statements=_CACHED_STATEMENTS)
     try:
         for pragma in _PRAGMAS[purpose]:
-            connection.execute(pragma)
+            _set(connection, pragma, until=time.monotonic() + patience)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _set(connection: sqlite3.Connection, pragma: str, *, until: float) -> None:
+    """SQLite itself does not wait where two change the journal's mode at once: each may have what the other needs."""
+    while True:
+        try:
+            connection.execute(pragma)
+        except sqlite3.OperationalError as error:
+            if faults.primary(error) != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+        else:
+            return
