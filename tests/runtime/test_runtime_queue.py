@@ -18,7 +18,7 @@ from freddy.server.core.turn import Turn
 from freddy.server.ports.runs import Entry
 from freddy.server.ports.signals import QUEUED
 from freddy.server.ports.world import Clock
-from freddy.server.runtime.worker import MOST_LOSSES
+from freddy.server.runtime.performing import MOST_LOSSES
 from freddy.server.stores.counters.memory import MemoryCounters
 from freddy_fakes import PATIENCE, MemoryMcp, ScriptedModel, raw
 
