@@ -168,9 +168,9 @@ class Stage:
     def asked(self, run: str, what: str) -> list[Line]:
         return [line for line in self.ledger if (line.run, line.what, line.phase) == (run, what, "asked")]
 
-    async def wait(self, fact: Callable[[], bool]) -> None:
+    async def wait(self, fact: Callable[[], bool], *, seconds: float = BOUND) -> None:
         """Returns when the fact holds, which only something in the ledger can bring about."""
-        async with asyncio.timeout(BOUND), self._news:
+        async with asyncio.timeout(seconds), self._news:
             await self._news.wait_for(fact)
 
     async def _write(self, run: str, what: str, phase: Phase, by: str = "", number: int = 0) -> None:
