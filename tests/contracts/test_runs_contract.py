@@ -471,14 +471,19 @@ async def test_a_worker_whose_heart_has_beaten_since_is_not_buried(runs: RunStor
     assert _heard(await runs.beat(ONE)) == Heard()
 
 
-async def test_one_who_was_buried_alive_hears_of_it_and_has_nothing(runs: RunStore) -> None:
+async def test_one_who_was_buried_alive_hears_of_it_and_has_nothing(database: Database, runs: RunStore) -> None:
     pulse = await pulse_of(ONE, runs)
     mine = await claimed(runs, ONE)
     assert await runs.bury(pulse, 5) == 0
+    # Claimed while it was buried: the burial did not see that yet, nor that the burial.
+    await database.write(lambda connection: connection.run(queries.BE_KNOWN, worker_id=ONE, beats=9))
+    later = await claimed(runs, ONE)
+    await database.write(lambda connection: connection.run(queries.LEAVE, worker_id=ONE))
     assert _heard(await runs.beat(ONE)) == Heard(buried=True)
-    with pytest.raises(errors.ClaimLost):
-        await runs.record(mine, entry(0), {})
-    assert await runs.queued() == 1
+    for lost in (mine, later):
+        with pytest.raises(errors.ClaimLost):
+            await runs.record(lost, entry(0), {})
+    assert await runs.queued() == 2
     # Others that still wait for the beats of before to grow do not bury it again.
     assert await runs.bury(pulse, 6) is None
     assert _heard(await runs.beat(ONE)) == Heard()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from durability_cluster import ANNOUNCED, PATHS, Cluster, Member, Record
+from durability_cluster import DELIVERY_LEASE, PATHS, Cluster, Member, Record
 from durability_stage import READ, WRITTEN, Plan, output_of
 from durability_watch import ENDS, Follower, Poller, replayed
 
@@ -103,8 +103,8 @@ class Crowd:
 async def check(run: Watched, *, status: str = "completed", output: bool = True) -> Json:
     """Everything, for a run that is over and whose followers have heard the end. Returns the response.
 
-    What was open when somebody was lost was done once more at most for each loss, and for each time that this machine
-    was so slow that others had to think so. Without `output` the response is not what the plan says.
+    What was open when somebody was lost was done once more at most for each loss. Without `output` the response is not
+    what the plan says.
     """
     response = await run.get()
     assert response["status"] == status, response
@@ -114,15 +114,15 @@ async def check(run: Watched, *, status: str = "completed", output: bool = True)
     assert not record.gaps, f"{run.plan.run}: the log has gaps"
     assert list(record.fences) == sorted(record.fences), f"{run.plan.run}: an older claim wrote: {record.fences}"
     assert max(Counter(record.calls).values(), default=1) == 1, f"{run.plan.run}: answered twice: {record.calls}"
-    losses = len(run.losses) + run.cluster.mistaken()
-    _check_ledger(run, most=1 + losses)
+    _check_ledger(run, most=1 + len(run.losses))
     if status == "completed" and output:
         assert len(record.turns) == len(run.plan.turns) + 1, f"{run.plan.run}: {record.turns}"
         _check_output(run.plan, response["output"])
         _check_usage(run, response)
-    await _check_events(run, response, withdrawals=losses > 0)
+    await _check_events(run, response)
     stage = run.cluster.stage
-    await stage.wait(lambda: run.id in stage.hooks, seconds=ANNOUNCED)
+    # Who was lost may have been just about to tell.
+    await stage.wait(lambda: run.id in stage.hooks, seconds=BOUND + (DELIVERY_LEASE if run.losses else 0))
     return response
 
 
@@ -192,11 +192,8 @@ def _check_usage(run: Watched, response: Json) -> None:
         assert counted[1] >= WRITTEN * turns, f"{run.plan.run}: {counted}"
 
 
-async def _check_events(run: Watched, response: Json, *, withdrawals: bool) -> None:
-    """What followers heard is what everybody is told later, and its items are those of the response.
-
-    With `withdrawals`, some may have been taken back since.
-    """
+async def _check_events(run: Watched, response: Json) -> None:
+    """What followers heard is what everybody is told later, and its items are those of the response."""
     name, record = run.plan.run, await run.cluster.record(run.id)
     for follower in run.followers:
         assert follower.ended, f"{name}: the end was not heard"
@@ -217,7 +214,7 @@ async def _check_events(run: Watched, response: Json, *, withdrawals: bool) -> N
         if follower.dialect == run.dialect:
             for place, item in enumerate(response["output"]):
                 # What was done in a turn that broke off is withdrawn: `_check_output` sees that it is empty.
-                withdrawn = withdrawals and item.get("status") == "incomplete" and item["id"] == done[place]["id"]
+                withdrawn = run.losses and item.get("status") == "incomplete" and item["id"] == done[place]["id"]
                 assert withdrawn or done[place] == item, f"{name}: {done[place]} was told, and {item} is kept"
 
 

@@ -38,8 +38,8 @@ _QUICK = {
     "FREDDY_WEBHOOKS_SECONDS": "5",
     "FREDDY_LOG_LEVEL": "warning",
 }
-ANNOUNCED = 35 + BOUND
-"""Seconds within which a webhook has told of an end: who was lost may have been about to, and held that for so long."""
+DELIVERY_LEASE = 35.0
+"""Seconds for which nobody else delivers what somebody held who was lost: an attempt's, and 30."""
 _ANSWERS = ("function_output", "hosted_call")
 PATHS = {"freddy": "/v1/model/response", "openai": "/v1/responses"}
 _numbers = itertools.count()
@@ -53,8 +53,6 @@ class Member:
         self.role = role
         self.home = home
         self.frozen = False
-        self.losses = 0
-        """How often it was killed or frozen."""
         self._variables = variables
         self._process: subprocess.Popen[bytes] | None = None
         self._starts = 0
@@ -90,7 +88,6 @@ class Member:
 
     def kill(self) -> None:
         """As a power cut does."""
-        self.losses += 1
         self._gone(signal.SIGKILL)
 
     def stop(self) -> None:
@@ -114,7 +111,6 @@ class Member:
         """It stands still in the middle of whatever it does."""
         assert self._process
         self._process.send_signal(signal.SIGSTOP)
-        self.losses += 1
         self.frozen = True
         wait_until(self._stands)
 
@@ -225,12 +221,6 @@ class Cluster:
         """One that serves, another each time."""
         serving = self.serving
         return serving[next(self._turn) % len(serving)] if serving else None
-
-    def mistaken(self) -> int:
-        """How often one was taken for dead that was neither killed nor frozen: the machine held it up for so long."""
-        members = self.members.values()
-        buried = sum(member.said().count('"worker_buried"') for member in members)
-        return max(0, buried - sum(member.losses for member in members))
 
     def check_logs(self) -> None:
         """No process met a fault of its own."""

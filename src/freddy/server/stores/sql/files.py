@@ -70,8 +70,9 @@ def close_writer(connection: sqlite3.Connection) -> None:
 def _open(path: Path, purpose: Literal["read", "write", "throwaway"], *, patience: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=patience, cached_statements=_CACHED_STATEMENTS)
     try:
+        until = time.monotonic() + patience
         for pragma in _PRAGMAS[purpose]:
-            _set(connection, pragma, until=time.monotonic() + patience)
+            _set(connection, pragma, until=until)
     except BaseException:
         connection.close()
         raise
